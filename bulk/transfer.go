@@ -1,0 +1,131 @@
+package bulk
+
+import (
+	"hash"
+	"time"
+
+	"halos/wire"
+)
+
+// offer is what an announce says of a frame.
+type offer struct {
+	session, seq uint64
+	bytes        int
+	sha256       [32]byte
+}
+
+// transfer is a frame on its way into its slot. Chunks below granted have
+// credit; out of them the receiver still lacks.
+type transfer struct {
+	offer
+	chunk, count int    // bytes of a chunk, number of chunks
+	frame        []byte // [bytes], the slot
+	lack         set    // chunks not held
+	held         int
+	low          int // lowest chunk not held, count when all are
+	high         int // one above the highest chunk held
+	granted, out int
+	told         int // granted as the peer knows it, -1 = not at all
+
+	asking         bool // a Missing over chunks [askLow, askHigh) is due
+	askLow, askHigh int
+	attempt        uint32
+	wait           time.Duration // patience before the next repair
+	progress       time.Time     // a chunk arrived
+	since          time.Time     // low moved, or a repair was asked for
+
+	sum        hash.Hash
+	hashed     int  // bytes of frame in sum
+	hashing    bool // a goroutine adds to sum, outside the lock
+	dead       bool // cancelled meanwhile: that goroutine frees the slot
+	mismatches int
+}
+
+// length is the payload of chunk i.
+func (t *transfer) length(i int) int { return min(t.chunk, t.bytes-i*t.chunk) }
+
+func (t *transfer) complete() bool { return t.held == t.count }
+
+// place copies a chunk that the transfer lacks into the slot.
+func (t *transfer) place(c wire.Chunk, now time.Time) {
+	i := int(c.Index)
+	copy(t.frame[i*t.chunk:], c.Payload)
+	t.lack.remove(i)
+	t.held++
+	t.out--
+	t.high = max(t.high, i+1)
+	t.progress = now
+	if i == t.low {
+		t.low = min(t.lack.next(i), t.count)
+		t.since = now
+	}
+}
+
+// grow extends the credit to allow further chunks that the transfer lacks, and
+// returns how many it found.
+func (t *transfer) grow(allow int) int {
+	n := 0
+	for n < allow && t.granted < t.count {
+		if t.lack.has(t.granted) {
+			n++
+		}
+		t.granted++
+	}
+	t.out += n
+	return n
+}
+
+// withdraw takes all credit back and returns how much was out.
+func (t *transfer) withdraw() int {
+	n := t.out
+	t.granted, t.out, t.told = 0, 0, -1
+	return n
+}
+
+// restart forgets every chunk held.
+func (t *transfer) restart() {
+	t.lack.fill(t.count)
+	t.held, t.low, t.high, t.hashed = 0, 0, 0, 0
+	t.sum.Reset()
+}
+
+// ask makes a Missing over chunks [low, high) due.
+func (t *transfer) ask(low, high int) {
+	if t.asking {
+		low, high = min(low, t.askLow), max(high, t.askHigh)
+	}
+	t.asking, t.askLow, t.askHigh = true, low, high
+}
+
+// overdue reports whether it is time for a repair, and up to which chunk:
+// where chunks still arrive, only those overtaken count as lost.
+func (t *transfer) overdue(now time.Time) (high int, due bool) {
+	if t.complete() || now.Sub(t.since) < t.wait {
+		return 0, false
+	}
+	high = t.high
+	if now.Sub(t.progress) >= t.wait {
+		high = t.granted
+	}
+	return high, t.low < high
+}
+
+// missing builds the Missing that is due, nil when the transfer holds all the
+// chunks by now. It covers whole bytes of bits, so it starts a few chunks lower
+// where it can.
+func (t *transfer) missing() *wire.Missing {
+	if low := t.lack.next(t.askLow); low >= t.askHigh && t.askLow > 0 || t.complete() {
+		return nil
+	}
+	n := (t.askHigh - t.askLow + 7) / 8
+	first := max(0, t.askHigh-8*n)
+	m := &wire.Missing{Session: t.session, Seq: t.seq, First: uint32(first), Bits: make([]byte, n)}
+	for i := first; i < min(first+8*n, t.count); i++ {
+		if t.lack.has(i) {
+			m.Bits[(i-first)/8] |= 1 << ((i - first) % 8)
+		}
+	}
+	t.attempt++
+	m.Attempt = t.attempt
+	return m
+}

@@ -1,0 +1,133 @@
+package roles
+
+import (
+	"halos/data"
+	"halos/optim"
+)
+
+// GPS is the global parameter server: it applies the regions' pushes, answers each
+// with the global model, and hands out the samples of the job.
+type GPS struct {
+	server
+	samples uint64 // of the whole job
+
+	draining, finished bool
+	linger             int // ticks since the job ended
+}
+
+// NewGPS returns a GPS that starts from params, which it takes over, and hands out
+// the given number of samples.
+func NewGPS(cfg Config, term Term, params []float32, samples uint64, window int) *GPS {
+	// A push holds, per local step, a delta times the LPS's gain, and what momentum
+	// adds from the steps before it.
+	gain := cfg.LPS.LR / float64(cfg.LPS.N) / (1 - cfg.LPS.Beta)
+	norm := cfg.Guard.NormPerStep * max(1, gain)
+	return &GPS{
+		server: server{
+			term: term, batch: cfg.Batch, window: uint64(window),
+			normSteps: norm, normBase: norm * float64(cfg.LPS.N*cfg.H),
+			ready: true, params: params, opt: optim.NewDelayedNesterov(cfg.GPS, len(params)),
+			clients: map[string]*client{},
+			ledger:  ledger{free: data.Intervals{{End: samples}}},
+		},
+		samples: samples,
+	}
+}
+
+// Step folds one event into the GPS and returns what must be done about it.
+func (g *GPS) Step(ev Event) []Action {
+	if g.finished {
+		return nil
+	}
+	return append(g.step(ev), g.proceed()...)
+}
+
+func (g *GPS) step(ev Event) []Action {
+	switch ev := ev.(type) {
+	case Hello:
+		return g.hello(ev)
+	case Delta:
+		if !g.draining { // it stays with its sender
+			_, acts := g.decide(ev)
+			return acts
+		}
+	case Follow:
+		return g.follows(ev)
+	case Ask:
+		g.asked(ev.Client, ev.Samples)
+	case Leaving:
+		if c := g.clients[ev.Client]; c != nil {
+			c.leaving = true
+		}
+	case ClientGone:
+		g.gone(ev)
+	case SnapshotDone:
+		return g.snapshotDone(ev)
+	case Tick:
+		g.tick()
+		if len(g.ledger.free) == 0 {
+			g.reclaimAfter(reclaimRegion)
+		}
+		if g.ended {
+			g.linger++
+		}
+	case Drain:
+		g.draining = true
+	}
+	return nil
+}
+
+// proceed does what has become possible: models and grants for regions, a snapshot,
+// the end.
+func (g *GPS) proceed() []Action {
+	acts := append(g.offer(), g.handOut()...)
+	acts = append(acts, g.autosnapshot(g.draining || g.complete())...)
+	return append(acts, g.finish()...)
+}
+
+// handOut grants samples to the regions that asked, the longest waiting first. Near
+// the end the grants shrink, so that no region sits on the rest of the job.
+func (g *GPS) handOut() []Action {
+	var acts []Action
+	waiting := g.waiting
+	g.waiting = nil
+	for _, name := range waiting {
+		c := g.clients[name]
+		share := g.ledger.free.Len() / uint64(4*len(g.clients))
+		n := min(c.asks, share)
+		n = max(n-n%uint64(g.batch), uint64(g.batch))
+		ranges := g.ledger.take(name, n)
+		if len(ranges) == 0 {
+			g.waiting = append(g.waiting, name)
+			if c.told {
+				continue
+			}
+		}
+		c.told = len(ranges) == 0
+		if !c.told {
+			c.asks = 0
+		}
+		acts = append(acts, Grant{Client: name, Ranges: ranges, Committed: g.ledger.committed.Len(), Exhausted: c.told})
+	}
+	return acts
+}
+
+// complete reports that every sample of the job is committed.
+func (g *GPS) complete() bool { return g.ledger.committed.Len() >= g.samples }
+
+// finish ends the job once everything is committed and durable, and a draining GPS
+// once its state is on disk.
+func (g *GPS) finish() []Action {
+	var acts []Action
+	if g.complete() && g.settled() {
+		acts = g.end()
+	}
+	switch {
+	case g.ended && (g.quiet() || g.linger >= lingerTicks):
+	case g.draining && !g.ended && g.settled():
+	default:
+		return acts
+	}
+	g.finished = true
+	return append(acts, Finished{Ended: g.ended})
+}

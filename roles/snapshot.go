@@ -1,0 +1,77 @@
+package roles
+
+// snapshots follows what is on its way to the disk: one at a time.
+type snapshots struct {
+	last    uint64            // id of the newest
+	running bool              // the newest is being written
+	again   bool              // another is wanted once it is done
+	failed  bool              // the newest could not be written
+	decided map[string]uint64 // the decided marks it holds
+	changes uint64            // the server's changes it holds
+	since   int               // ticks since it began
+}
+
+// snapshot asks for the state to be made durable now, or, while an earlier one is
+// being written, once that is done.
+func (s *server) snapshot() []Action {
+	if s.snap.running {
+		s.snap.again = true
+		return nil
+	}
+	decided := make(map[string]uint64, len(s.clients))
+	for name, c := range s.clients {
+		decided[name] = c.decided
+	}
+	s.snap = snapshots{last: s.snap.last + 1, running: true, decided: decided, changes: s.changes}
+	return []Action{Snapshot{ID: s.snap.last}}
+}
+
+// autosnapshot takes a snapshot when it is time: a client has used half its window,
+// one that leaves still waits, changes have waited long enough, or now is set and
+// there are any. After a failure it lets some time pass.
+func (s *server) autosnapshot(now bool) []Action {
+	if !s.ready || s.snap.running || s.snap.failed && s.snap.since < snapshotRetry {
+		return nil
+	}
+	wanted := s.snap.again || s.snap.changes < s.changes && (now || s.snap.since >= snapshotEvery)
+	for _, c := range s.clients {
+		open := c.decided - c.durable
+		wanted = wanted || open > 0 && (c.leaving || open >= (s.window+1)/2)
+	}
+	if !wanted {
+		return nil
+	}
+	return s.snapshot()
+}
+
+// snapshotDone moves the durable marks of clients and tells them. A snapshot that
+// failed moves nothing and is tried again.
+func (s *server) snapshotDone(ev SnapshotDone) []Action {
+	if ev.ID != s.snap.last || !s.snap.running {
+		return nil
+	}
+	s.snap.running = false
+	s.snap.failed = ev.Failed
+	if ev.Failed {
+		s.snap.again = true
+		return nil
+	}
+	var acts []Action
+	for _, name := range s.names() {
+		c := s.clients[name]
+		d, ok := s.snap.decided[name]
+		if !ok || d <= c.durable || d > c.decided {
+			continue
+		}
+		c.durable = d
+		if c.live {
+			acts = append(acts, Marks{Client: name, Session: c.session, Decided: c.decided, Durable: c.durable})
+		}
+	}
+	return acts
+}
+
+// settled reports that the newest state is on disk.
+func (s *server) settled() bool {
+	return !s.snap.running && !s.snap.failed && s.snap.changes == s.changes
+}

@@ -1,0 +1,94 @@
+// Package wire frames what halos nodes say to each other: topic and protocol
+// names, the fixed headers in front of tensors, and length-delimited protobuf
+// for everything that will grow (halos.proto). It holds no state and does no
+// cryptography beyond checksums.
+//
+// All integers are little-endian. Reserved bytes are zero.
+//
+// # Chunk: a message on a delta topic
+//
+// A transfer is one frame, cut into chunks of ChunkBytes; only the last chunk is
+// shorter. A longer tail is refused: the payload ends with the message.
+//
+//	 0  kind     u8   0x01
+//	 1  protocol u8   ProtocolVersion
+//	 2  reserved u16
+//	 4  index    u32  of this chunk, from 0
+//	 8  session  u64  names the transfer
+//	16  seq      u64  names the transfer
+//	24  count    u32  chunks of the transfer, at least 1
+//	28  attempt  u32  0 at first; a repair carries a higher one, so that no two
+//	                  publications of a chunk are the same bytes
+//	32  length   u32  of the payload, 1..ChunkBytes
+//	36  crc      u32  CRC-32C of bytes 0..36 and of the payload
+//	40  payload  [length]
+//
+// # Delta: the frame of a transfer to a server
+//
+//	 0  kind     u8   0x02
+//	 1  codec    u8   of the payload
+//	 2  ranges   u16  0..MaxRanges
+//	 4  steps    u32  local steps in the delta
+//	 8  tokens   u64  trained for it
+//	16  base     u64  term counter of the model the delta started from
+//	24  base     u64  its version
+//	32  term     u64  of the region, in a push; 0 from a worker
+//	40  elements u64  of the vector in the payload
+//	48  loss     f32  mean training loss, nats per token
+//	52  reserved u32
+//	56  samples  [ranges] of start u64, end u64: ascending, with gaps between
+//	..  payload  the rest, in the form the codec gives it
+//
+// # Model: the header of a model on a model stream
+//
+//	 0  kind      u8   0x03
+//	 1  codec     u8   of the payload
+//	 2  reserved  u16
+//	 4  crc       u32  CRC-32C of the payload
+//	 8  term      u64  counter of the server's term
+//	16  version   u64  of the model
+//	24  contains  u64  last seq of the receiver's own deltas in the model
+//	32  committed u64  samples committed in the whole job
+//	40  elements  u64  of the vector in the payload
+//	48  length    u64  of the payload
+//	56  sha256    [32] of the payload
+//	88  payload   [length], in the form the codec gives it
+//
+// # Messages
+//
+// On streams a protobuf message follows its length as an unsigned varint. On
+// control topics a Signed message carries a Control and a signature over
+// ControlBytes.
+package wire
+
+import (
+	"errors"
+	"hash/crc32"
+)
+
+// ProtocolVersion is the version of everything in this package. Peers with
+// different ones do not exchange deltas.
+const ProtocolVersion = 1
+
+// The first byte of a frame.
+const (
+	kindChunk = 1
+	kindDelta = 2
+	kindModel = 3
+)
+
+var (
+	// ErrFrame is a frame or message that does not parse. Its sender is broken,
+	// hostile, or speaks another protocol.
+	ErrFrame = errors.New("malformed")
+	// ErrTooLarge is a well-formed claim of a size beyond the receiver's bound.
+	ErrTooLarge = errors.New("too large")
+	// ErrCorrupt is a payload that does not match its checksum. It may be asked
+	// for again.
+	ErrCorrupt = errors.New("checksum mismatch")
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Checksum is the CRC-32C of b, as Hello.base_crc and the model header hold it.
+func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
