@@ -12,7 +12,7 @@
 //
 // Both ends are state machines without I/O, clock or goroutine of their own. Any
 // goroutine may call them; each holds one mutex for no longer than it takes to
-// copy a chunk.
+// copy a chunk and its checksum.
 //
 // Chunks of one transfer go out in order and never beyond the credit given.
 // Every bit of a Missing tells the truth: set, the receiver lacks that chunk;

@@ -27,12 +27,12 @@ type transfer struct {
 	granted, out int
 	told         int // granted as the peer knows it, -1 = not at all
 
-	asking         bool // a Missing over chunks [askLow, askHigh) is due
+	asking          bool // a Missing over chunks [askLow, askHigh) is due
 	askLow, askHigh int
-	attempt        uint32
-	wait           time.Duration // patience before the next repair
-	progress       time.Time     // a chunk arrived
-	since          time.Time     // low moved, or a repair was asked for
+	attempt         uint32
+	asked           bool      // for a repair, of which nothing has come
+	progress        time.Time // a chunk arrived
+	since           time.Time // low moved, or a repair was asked for
 
 	sum        hash.Hash
 	hashed     int  // bytes of frame in sum
@@ -97,24 +97,45 @@ func (t *transfer) ask(low, high int) {
 	t.asking, t.askLow, t.askHigh = true, low, high
 }
 
-// overdue reports whether it is time for a repair, and up to which chunk:
-// where chunks still arrive, only those overtaken count as lost.
-func (t *transfer) overdue(now time.Time) (high int, due bool) {
-	if t.complete() || now.Sub(t.since) < t.wait {
-		return 0, false
+// overdue says up to which chunk it is time for a repair, 0 if for none. Where
+// chunks still arrive those overtaken are lost. Where none does they may be late,
+// so the first are asked for as a probe: if they come as repairs, the rest up to
+// probed is lost too.
+func (t *transfer) overdue(now time.Time, patience time.Duration) int {
+	if now.Sub(t.since) < patience {
+		return 0
 	}
-	high = t.high
-	if now.Sub(t.progress) >= t.wait {
-		high = t.granted
+	high := t.high
+	if now.Sub(t.progress) >= patience {
+		t.probed = t.granted
+		high = min(t.lack.next(t.low+1)+1, t.granted)
 	}
-	return high, t.low < high
+	if high <= t.low {
+		return 0
+	}
+	return high
+}
+
+// repaired takes note of a chunk that came after a repair was asked for, and
+// reports whether the repair brought it.
+func (t *transfer) repaired(attempt uint32) bool {
+	helped := t.asked && attempt >= t.attempt
+	t.attempt = max(t.attempt, attempt)
+	if helped {
+		t.asked = false
+		if t.probed > t.low {
+			t.ask(t.low, t.probed)
+		}
+		t.probed = 0
+	}
+	return helped
 }
 
 // missing builds the Missing that is due, nil when the transfer holds all the
 // chunks by now. It covers whole bytes of bits, so it starts a few chunks lower
 // where it can.
 func (t *transfer) missing() *wire.Missing {
-	if low := t.lack.next(t.askLow); low >= t.askHigh && t.askLow > 0 || t.complete() {
+	if t.lack.next(t.askLow) >= t.askHigh {
 		return nil
 	}
 	n := (t.askHigh - t.askLow + 7) / 8

@@ -101,5 +101,5 @@ func (t targets) missing() error {
 	for name := range t {
 		names = append(names, name)
 	}
-	return fmt.Errorf("%d tensors of the model are missing, among them %q", len(t), slices.Min(names))
+	return fmt.Errorf("tensors missing: %d, the first is %q", len(t), slices.Min(names))
 }

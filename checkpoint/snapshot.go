@@ -176,7 +176,7 @@ func readTensorFile(path, sum string) (tensors []Tensor, err error) {
 func readSums(folder string) (map[string]string, error) {
 	text, err := readText(filepath.Join(folder, sumsFile), "")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing: not a complete snapshot", sumsFile)
+		return nil, fmt.Errorf("not a complete snapshot: %w", err)
 	}
 	if err != nil {
 		return nil, err

@@ -177,14 +177,14 @@ func TestSourceValidate(t *testing.T) {
 	}{
 		{"austen", func(*Source) {}, ""},
 		{"no name", func(s *Source) { s.Name = "" }, `source "": has no name`},
-		{"a short hash", func(s *Source) { s.SHA256 = "12" }, `source "austen": sha256 "12" is not 64 lower-case hex digits`},
-		{"an upper-case hash", func(s *Source) { s.SHA256 = strings.Repeat("AB", 32) }, "is not 64 lower-case hex digits"},
-		{"another tokenizer", func(s *Source) { s.Tokenizer = "bpe" }, `source "austen": tokenizer "bpe" is unknown: must be byte`},
-		{"no length", func(s *Source) { s.Bytes = 0 }, "bytes 0: must be positive"},
+		{"a short hash", func(s *Source) { s.SHA256 = "12" }, `source "austen": sha256 is "12", want 64 lower-case hex digits`},
+		{"an upper-case hash", func(s *Source) { s.SHA256 = strings.Repeat("AB", 32) }, "want 64 lower-case hex digits"},
+		{"another tokenizer", func(s *Source) { s.Tokenizer = "bpe" }, `source "austen": tokenizer is "bpe", want byte`},
+		{"no length", func(s *Source) { s.Bytes = 0 }, "bytes is 0, want more than 0"},
 		{"held out beyond the end", func(s *Source) { s.Validation.To = s.Bytes + 1 }, "is not a range within its 4025029 bytes"},
 		{"held out before the start", func(s *Source) { s.Validation.From = -1 }, "validation [-1,2199719) is not a range"},
 		{"all held out", func(s *Source) { s.Validation = Span{0, s.Bytes} }, "leaves nothing to train on"},
-		{"two faults", func(s *Source) { s.Tokenizer, s.Validation = "", Span{} }, "must be byte\nsource \"austen\": validation"},
+		{"two faults", func(s *Source) { s.Tokenizer, s.Validation = "", Span{} }, "want byte\nsource \"austen\": validation"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := Austen()

@@ -37,13 +37,13 @@ func (s Source) Validate() error {
 		fault("has no name")
 	}
 	if sum, err := hex.DecodeString(s.SHA256); err != nil || len(sum) != sha256.Size || hex.EncodeToString(sum) != s.SHA256 {
-		fault("sha256 %q is not 64 lower-case hex digits", s.SHA256)
+		fault("sha256 is %q, want 64 lower-case hex digits", s.SHA256)
 	}
 	if s.Tokenizer != "byte" {
-		fault("tokenizer %q is unknown: must be byte", s.Tokenizer)
+		fault("tokenizer is %q, want byte", s.Tokenizer)
 	}
 	if s.Bytes <= 0 {
-		fault("bytes %d: must be positive", s.Bytes)
+		fault("bytes is %d, want more than 0", s.Bytes)
 	}
 	if v := s.Validation; v.From < 0 || v.To <= v.From || v.To > s.Bytes {
 		fault("validation [%d,%d) is not a range within its %d bytes", v.From, v.To, s.Bytes)

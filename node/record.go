@@ -1,9 +1,6 @@
 package node
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Event names of a Record. The doc of Record says which fields each one sets.
 const (
@@ -94,10 +91,4 @@ type Record struct {
 }
 
 // finite replaces the floats that JSON has no form for by zero, which leaves them out.
-func (r *Record) finite() {
-	for _, f := range []*float64{&r.Loss, &r.Seconds, &r.Blocked} {
-		if math.IsNaN(*f) || math.IsInf(*f, 0) {
-			*f = 0
-		}
-	}
-}
+func (r *Record) finite() { zeroNonFinite([]*float64{&r.Loss, &r.Seconds, &r.Blocked}) }

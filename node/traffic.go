@@ -70,11 +70,13 @@ func (t *traffic) of(p peer.ID) *peerTraffic {
 	return of
 }
 
-// sentBy sums the bytes sent so far by a class of their receiver, such as LAN and WAN.
-func (t *traffic) sentBy(class func(peer.ID) int, sums []uint64) {
+// sentTo returns the bytes sent to each peer so far.
+func (t *traffic) sentTo() map[peer.ID]uint64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	sent := make(map[peer.ID]uint64, len(t.peers))
 	for p, of := range t.peers {
-		sums[class(p)] += of.sent.Load()
+		sent[p] = of.sent.Load()
 	}
+	return sent
 }

@@ -136,12 +136,12 @@ func TestAdamWConfigValidate(t *testing.T) {
 	}{
 		{"the paper's", pythia, ""},
 		{"no clipping, no decay, no means", AdamWConfig{Eps: 1e-8}, ""},
-		{"beta1 of 1", AdamWConfig{Beta1: 1, Eps: 1e-8}, "beta1 1: must be at least 0 and below 1"},
-		{"a negative beta2", AdamWConfig{Beta2: -0.1, Eps: 1e-8}, "beta2 -0.1: must be at least 0 and below 1"},
-		{"no eps", AdamWConfig{}, "eps 0: must be positive"},
-		{"infinite eps", AdamWConfig{Eps: math.Inf(1)}, "eps +Inf: must be positive"},
+		{"beta1 of 1", AdamWConfig{Beta1: 1, Eps: 1e-8}, "beta1 is 1, want at least 0 and below 1"},
+		{"a negative beta2", AdamWConfig{Beta2: -0.1, Eps: 1e-8}, "beta2 is -0.1, want at least 0 and below 1"},
+		{"no eps", AdamWConfig{}, "eps is 0, want more than 0"},
+		{"infinite eps", AdamWConfig{Eps: math.Inf(1)}, "eps is +Inf, want more than 0"},
 		{"nothing is a number", AdamWConfig{math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()},
-			"beta1 NaN: must be at least 0 and below 1\nbeta2 NaN: must be at least 0 and below 1\neps NaN: must be positive\nweight_decay NaN: must be 0 or more\nclip NaN: must be 0 or more"},
+			"beta1 is NaN, want at least 0 and below 1\nbeta2 is NaN, want at least 0 and below 1\neps is NaN, want more than 0\nweight_decay is NaN, want 0 or more\nclip is NaN, want 0 or more"},
 	} {
 		t.Run(c.name, func(t *testing.T) { checkError(t, c.config.Validate(), c.want) })
 	}

@@ -17,9 +17,9 @@ type NesterovConfig struct {
 func (c NesterovConfig) Validate() error {
 	faults := []error{positive("lr", c.LR), fraction("beta", c.Beta)}
 	if c.N < 1 {
-		faults = append(faults, fmt.Errorf("n %d: must be at least 1", c.N))
+		faults = append(faults, fmt.Errorf("n is %d, want at least 1", c.N))
 	} else if !(c.C >= 0 && c.C <= 1/float64(c.N)) {
-		faults = append(faults, fmt.Errorf("c %v: must be at least 0 and at most 1/n, which is %.6g", c.C, 1/float64(c.N)))
+		faults = append(faults, fmt.Errorf("c is %v, want at least 0 and at most 1/n, which is %.6g", c.C, 1/float64(c.N)))
 	}
 	return errors.Join(faults...)
 }

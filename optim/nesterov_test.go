@@ -130,11 +130,11 @@ func TestNesterovConfigValidate(t *testing.T) {
 	}{
 		{"the paper's", NesterovConfig{LR: 3.2, Beta: 0.9, N: 16}, ""},
 		{"the largest c", NesterovConfig{LR: 1, Beta: 0.9, C: 0.25, N: 4}, ""},
-		{"too large a c", NesterovConfig{LR: 1, C: 0.5, N: 4}, "c 0.5: must be at least 0 and at most 1/n, which is 0.25"},
-		{"a negative c", NesterovConfig{LR: 1, C: -1, N: 1}, "c -1: must be at least 0 and at most 1/n, which is 1"},
-		{"nothing set", NesterovConfig{}, "lr 0: must be positive\nn 0: must be at least 1"},
+		{"too large a c", NesterovConfig{LR: 1, C: 0.5, N: 4}, "c is 0.5, want at least 0 and at most 1/n, which is 0.25"},
+		{"a negative c", NesterovConfig{LR: 1, C: -1, N: 1}, "c is -1, want at least 0 and at most 1/n, which is 1"},
+		{"nothing set", NesterovConfig{}, "lr is 0, want more than 0\nn is 0, want at least 1"},
 		{"not a number", NesterovConfig{LR: 1, Beta: math.NaN(), C: math.NaN(), N: 2},
-			"beta NaN: must be at least 0 and below 1\nc NaN: must be at least 0 and at most 1/n, which is 0.5"},
+			"beta is NaN, want at least 0 and below 1\nc is NaN, want at least 0 and at most 1/n, which is 0.5"},
 	} {
 		t.Run(c.name, func(t *testing.T) { checkError(t, c.config.Validate(), c.want) })
 	}

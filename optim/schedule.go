@@ -20,7 +20,7 @@ type Schedule struct {
 func (s Schedule) Validate() error {
 	var length error
 	if s.Total == 0 || s.Warmup > s.Total {
-		length = fmt.Errorf("warmup %d, total %d: total must be positive and not less than warmup", s.Warmup, s.Total)
+		length = fmt.Errorf("total is %[2]d, want at least 1 and at least warmup, which is %[1]d", s.Warmup, s.Total)
 	}
 	return errors.Join(positive("max", s.Max), length)
 }

@@ -41,9 +41,9 @@ func TestScheduleValidate(t *testing.T) {
 	}{
 		{"the paper's", Schedule{1e-3, 300, 6144}, ""},
 		{"no warm-up", Schedule{1e-3, 0, 1}, ""},
-		{"no rate", Schedule{0, 0, 1}, "max 0: must be positive"},
-		{"no steps", Schedule{1, 0, 0}, "warmup 0, total 0: total must be positive and not less than warmup"},
-		{"a warm-up beyond the end", Schedule{math.NaN(), 2, 1}, "max NaN: must be positive\nwarmup 2, total 1: total must be positive and not less than warmup"},
+		{"no rate", Schedule{0, 0, 1}, "max is 0, want more than 0"},
+		{"no steps", Schedule{1, 0, 0}, "total is 0, want at least 1 and at least warmup, which is 0"},
+		{"a warm-up beyond the end", Schedule{math.NaN(), 2, 1}, "max is NaN, want more than 0\ntotal is 1, want at least 1 and at least warmup, which is 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) { checkError(t, c.schedule.Validate(), c.want) })
 	}

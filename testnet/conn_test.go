@@ -24,6 +24,9 @@ func tunnel(link Link, shared *lanes) (near *conn, far net.Conn) {
 	return newConn(a, link, shared), b
 }
 
+// sleep passes virtual time.
+func sleep(d time.Duration) { <-time.After(d) }
+
 func newLanes(rate int64) *lanes { return &lanes{up: lane{rate: rate}, down: lane{rate: rate}} }
 
 // bubble runs f in virtual time and then gives closed connections the time to end;
@@ -31,7 +34,7 @@ func newLanes(rate int64) *lanes { return &lanes{up: lane{rate: rate}, down: lan
 func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, func(t *testing.T) {
 		f(t)
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 	})
 }
 
@@ -174,7 +177,7 @@ func TestReadDeadline(t *testing.T) {
 			}
 			within(t, "timeout", start, max(0, after))
 		}
-		go func() { time.Sleep(20 * ms); _ = near.SetReadDeadline(time.Now()) }()
+		go func() { sleep(20 * ms); _ = near.SetReadDeadline(time.Now()) }()
 		_ = near.SetDeadline(time.Time{})
 		start = time.Now()
 		if _, err := near.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -218,7 +221,7 @@ func TestCloseUnblocksAndDelivers(t *testing.T) {
 
 func TestCloseUnblocksAWriteThatFoundNoRoom(t *testing.T) {
 	onLink(t, Link{0, mbit}, func(t *testing.T, near *conn, far net.Conn) {
-		go func() { time.Sleep(time.Second); _ = near.Close() }()
+		go func() { sleep(time.Second); _ = near.Close() }()
 		n, err := near.Write(make([]byte, 1<<20))
 		if !errors.Is(err, net.ErrClosed) || n == 0 || n == 1<<20 {
 			t.Errorf("wrote %d bytes, %v, want a part of them and net.ErrClosed", n, err)
@@ -258,7 +261,7 @@ func TestPeerThatResetsFailsWrites(t *testing.T) {
 	onLink(t, Link{80 * ms, 0}, func(t *testing.T, near *conn, far net.Conn) {
 		_ = far.Close()
 		_, _ = near.Write([]byte{1})
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		if _, err := near.Write([]byte{1}); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("got %v, want what the socket said", err)
 		}

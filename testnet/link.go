@@ -30,7 +30,12 @@ type Link struct {
 	Rate int64         // bit/s in each direction, shared by all connections of a process to one region; 0 is unlimited
 }
 
-func (l Link) String() string { return l.RTT.String() + " " + FormatRate(l.Rate) }
+func (l Link) String() string {
+	if l.Rate == 0 {
+		return l.RTT.String() + " unlimited"
+	}
+	return l.RTT.String() + " " + FormatRate(l.Rate)
+}
 
 // Validate joins all faults of l.
 func (l Link) Validate() error {

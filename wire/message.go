@@ -34,9 +34,9 @@ func WriteMessage(w io.Writer, m proto.Message) error {
 // start of a message: reset it. Memory grows with the bytes that arrive, not with
 // the length the peer claims.
 func ReadMessage(r *bufio.Reader, m proto.Message, limit int) error {
-	size, err := binary.ReadUvarint(r)
+	size, err := readLength(r)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return io.EOF
 	case err != nil:
 		return fmt.Errorf("read length of %s: %w", name(m), err)
@@ -54,6 +54,29 @@ func ReadMessage(r *bufio.Reader, m proto.Message, limit int) error {
 		return fmt.Errorf("%w: %s: %w", ErrFrame, name(m), err)
 	}
 	return nil
+}
+
+// readLength reads an unsigned varint. Its error is io.EOF itself only where the
+// stream ends before the first byte.
+func readLength(r io.ByteReader) (uint64, error) {
+	var b [binary.MaxVarintLen64]byte
+	for i := range b {
+		c, err := r.ReadByte()
+		if err != nil {
+			if errors.Is(err, io.EOF) && i > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+		b[i] = c
+		if c < 0x80 {
+			if size, n := binary.Uvarint(b[:i+1]); n > 0 {
+				return size, nil
+			}
+			break
+		}
+	}
+	return 0, fmt.Errorf("%w: %x overflows 64 bits", ErrFrame, b)
 }
 
 // ControlBytes is what the signature of a Signed message covers: a domain, so

@@ -1,0 +1,391 @@
+package bulk
+
+import (
+	"bytes"
+	"container/heap"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"halos/wire"
+)
+
+const testChunk = 64 // bytes, so that thousands of transfers take a second
+
+// weather is what happens to messages and connections. Probabilities are per
+// chunk, breaks per client and second.
+type weather struct {
+	loss, duplicate, corrupt, stale float64
+	delay, jitter                   time.Duration // of a chunk; with jitter chunks overtake each other
+	breaks                          float64
+}
+
+// broken switches off one mechanism each, to show that the simulation notices.
+type broken struct {
+	repair, resume, credit, attempt, crc, sha bool
+}
+
+// world runs clients against one receiver in virtual time: the same seed gives
+// the same run.
+type world struct {
+	weather
+	broken
+	rng     *rand.Rand
+	now     time.Time
+	agenda  agenda
+	order   int
+	r       *Receiver
+	clients []*client
+	seen    map[[32]byte]bool // as pubsub does: the same bytes are delivered once
+	flying  int               // chunks on their way
+
+	chunks  int // in all frames
+	sent    int // chunks published
+	lost    int // chunks of credit that broken connections took along
+	decided int
+	fault   error
+}
+
+// client is a sender with the server's view of it.
+type client struct {
+	name    string
+	s       *Sender
+	sizes   []int // of the frames it will offer, seq from 1
+	offered int
+	up      bool
+	greeted bool
+	epoch   int // connections so far; what an earlier one carried is void
+	pumping bool
+	decided int // by the server
+}
+
+type appointment struct {
+	at    time.Time
+	order int
+	do    func()
+}
+
+type agenda []appointment
+
+func (a agenda) Len() int { return len(a) }
+func (a agenda) Less(i, j int) bool {
+	return a[i].at.Before(a[j].at) || a[i].at.Equal(a[j].at) && a[i].order < a[j].order
+}
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(x any)   { *a = append(*a, x.(appointment)) }
+func (a *agenda) Pop() any {
+	last := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return last
+}
+
+var testConfig = Config{
+	MaxFrame: 40 * testChunk, SlotBudget: 5 * 40 * testChunk, ChunkBudget: 32,
+	RepairAfter: 500 * time.Millisecond, GiveUpAfter: 30 * time.Second,
+}
+
+const ackDelay = 20 * time.Millisecond
+
+func newWorld(seed uint64, c Config, w weather, b broken) *world {
+	return &world{
+		weather: w, broken: b,
+		rng:  rand.New(rand.NewPCG(seed, 0)),
+		now:  time.Unix(0, 0),
+		r:    newReceiver(c, testChunk),
+		seen: make(map[[32]byte]bool),
+	}
+}
+
+// frame is what client offers as seq; nobody else needs to keep it.
+func frame(name string, seq, size int) []byte {
+	b := make([]byte, size)
+	sum := sha256.Sum256(fmt.Append(nil, name, seq))
+	rand.NewChaCha8(sum).Read(b)
+	return b
+}
+
+func (w *world) after(d time.Duration, do func()) {
+	heap.Push(&w.agenda, appointment{w.now.Add(d), w.order, do})
+	w.order++
+}
+
+func (w *world) failf(format string, args ...any) {
+	if w.fault == nil {
+		w.fault = fmt.Errorf(format, args...)
+	}
+}
+
+func (w *world) between(lo, hi time.Duration) time.Duration {
+	return lo + time.Duration(w.rng.Int64N(int64(hi-lo)+1))
+}
+
+// run lets every client deliver all its frames, and says what went wrong.
+func (w *world) run(sizes [][]int) error {
+	total := 0
+	for i, s := range sizes {
+		c := &client{name: fmt.Sprint("client", i), s: newSender(testChunk), sizes: s}
+		w.clients = append(w.clients, c)
+		total += len(s)
+		for _, n := range s {
+			w.chunks += (n + testChunk - 1) / testChunk
+		}
+		w.after(w.between(0, time.Second), func() { w.connect(c) })
+		w.after(0, func() { w.offer(c) })
+	}
+	var tick func()
+	tick = func() { w.r.Tick(w.now); w.after(100*time.Millisecond, tick) }
+	tick()
+	limit := w.now.Add(20 * time.Minute)
+	for w.decided < total && w.fault == nil {
+		next := heap.Pop(&w.agenda).(appointment)
+		if w.now = next.at; w.now.After(limit) {
+			return fmt.Errorf("stuck: %d of %d frames decided", w.decided, total)
+		}
+		next.do()
+		w.act()
+		if err := w.r.audit(); err != nil {
+			w.failf("after %v: %w", w.now, err)
+		}
+	}
+	return w.fault
+}
+
+// offer puts frames on offer, a few at a time.
+func (w *world) offer(c *client) {
+	if c.offered == len(c.sizes) {
+		return
+	}
+	if c.offered-c.decided < 5 {
+		c.offered++
+		a := c.s.Offer(1, uint64(c.offered), frame(c.name, c.offered, c.sizes[c.offered-1]))
+		if c.greeted {
+			w.announce(c, a)
+		}
+	}
+	w.after(w.between(0, 100*time.Millisecond), func() { w.offer(c) })
+}
+
+func (w *world) announce(c *client, a *wire.Announce) {
+	w.stream(c, func() {
+		if int(a.Seq) <= c.decided {
+			return
+		}
+		if err := w.r.Announce(c.name, a, w.now); err != nil {
+			w.failf("announce %d of %s: %w", a.Seq, c.name, err)
+		}
+	})
+}
+
+// stream carries something over the ack stream, in either direction.
+func (w *world) stream(c *client, do func()) {
+	epoch := c.epoch
+	w.after(ackDelay, func() {
+		if c.up && c.epoch == epoch {
+			do()
+		}
+	})
+}
+
+func (w *world) connect(c *client) {
+	c.epoch++
+	c.up = true
+	w.stream(c, func() { // the hello
+		decided := c.decided
+		w.stream(c, func() { // the welcome
+			c.greeted = true
+			c.s.Forget(uint64(decided))
+			for _, a := range c.s.Reset(0) {
+				w.announce(c, a)
+			}
+		})
+	})
+	if w.breaks > 0 {
+		epoch := c.epoch
+		w.after(time.Duration(w.rng.ExpFloat64()/w.breaks*float64(time.Second)), func() {
+			if c.epoch == epoch {
+				w.disconnect(c)
+			}
+		})
+	}
+}
+
+func (w *world) disconnect(c *client) {
+	c.up, c.greeted = false, false
+	noticed := w.between(0, 2*time.Second)
+	w.after(noticed, func() {
+		p := w.r.peers[c.name]
+		if p != nil && p.active != nil {
+			w.lost += p.active.out
+		}
+		w.r.Drop(c.name)
+		if w.resume && p != nil && p.active != nil {
+			w.r.cancel(p)
+			w.r.remove(p)
+		}
+	})
+	w.after(noticed+w.between(0, 2*time.Second), func() { w.connect(c) })
+}
+
+// pump publishes what the sender has, a chunk a millisecond.
+func (w *world) pump(c *client) {
+	if w.credit {
+		for _, o := range c.s.offers {
+			o.upto = o.count
+		}
+	}
+	b, ok := c.s.Next()
+	if c.pumping = ok; !ok {
+		return
+	}
+	w.sent++
+	w.publish(c, b)
+	w.after(time.Millisecond, func() { w.pump(c) })
+}
+
+func (w *world) publish(c *client, b []byte) {
+	if !c.up || w.rng.Float64() < w.loss {
+		return
+	}
+	if w.attempt {
+		b = reseal(b, func(c *wire.Chunk) { c.Attempt = 0 })
+	}
+	if w.rng.Float64() < w.duplicate {
+		w.fly(c, slices.Clone(b))
+	}
+	if w.rng.Float64() < w.corrupt {
+		at := wire.ChunkHeaderLen + w.rng.IntN(len(b)-wire.ChunkHeaderLen)
+		b[at] ^= 1 << w.rng.IntN(8)
+		if w.crc {
+			b = reseal(b, func(*wire.Chunk) {})
+		}
+	}
+	w.fly(c, b)
+}
+
+func reseal(b []byte, change func(*wire.Chunk)) []byte {
+	c, _ := wire.ParseChunk(b)
+	change(&c)
+	b, _ = c.AppendBinary(nil)
+	return b
+}
+
+func (w *world) fly(c *client, b []byte) {
+	if w.flying++; w.flying > 2*w.r.cfg.ChunkBudget {
+		w.failf("%d chunks on their way, queues hold twice the budget of %d", w.flying, w.r.cfg.ChunkBudget)
+	}
+	epoch, stale := c.epoch, w.rng.Float64() < w.stale
+	w.after(ackDelay+w.delay+w.between(0, w.jitter), func() {
+		w.flying--
+		if c.epoch != epoch && !stale {
+			return
+		}
+		sum := sha256.Sum256(append(b, c.name...))
+		if w.seen[sum] {
+			return
+		}
+		w.seen[sum] = true
+		err := w.r.Chunk(c.name, b, w.now)
+		if errors.Is(err, ErrGarbage) || errors.Is(err, ErrMismatch) || w.corrupt == 0 && errors.Is(err, ErrCorrupt) {
+			w.failf("verdict on an honest chunk: %w", err)
+		}
+	})
+}
+
+// act performs the receiver's events, as a node would.
+func (w *world) act() {
+	if w.sha {
+		for _, p := range w.r.order {
+			if p.active != nil {
+				p.active.sum = trusting{p.active.sha256}
+			}
+		}
+	}
+	for _, e := range w.r.Events() {
+		i := slices.IndexFunc(w.clients, func(c *client) bool { return c.name == e.Peer })
+		c := w.clients[i]
+		switch {
+		case e.Err != nil:
+			w.failf("transfer %d of %s failed: %w", e.Seq, c.name, e.Err)
+		case e.Frame != nil:
+			w.decide(c, e)
+		default:
+			w.stream(c, func() { w.feedback(c, e.Send) })
+		}
+	}
+}
+
+func (w *world) feedback(c *client, m *wire.ToClient) {
+	if m := m.GetCredit(); m != nil {
+		c.s.Credit(m)
+	}
+	if m := m.GetMissing(); m != nil && !w.repair {
+		c.s.Missing(m)
+	}
+	if !c.pumping {
+		c.pumping = true
+		w.after(0, func() { w.pump(c) })
+	}
+}
+
+func (w *world) decide(c *client, e Event) {
+	want := frame(c.name, int(e.Seq), c.sizes[e.Seq-1])
+	if !bytes.Equal(e.Frame, want) {
+		w.failf("frame %d of %s differs from what was offered", e.Seq, c.name)
+	}
+	if int(e.Seq) != c.decided+1 {
+		w.failf("frame %d of %s after %d are decided", e.Seq, c.name, c.decided)
+	}
+	c.decided++
+	w.decided++
+	w.after(w.between(0, 50*time.Millisecond), func() { w.r.Release(e.Frame) })
+	w.stream(c, func() { c.s.Forget(e.Seq) })
+}
+
+// trusting is a hash that always says what is hoped for.
+type trusting struct{ sum [32]byte }
+
+func (h trusting) Write(b []byte) (int, error) { return len(b), nil }
+func (h trusting) Sum(b []byte) []byte         { return append(b, h.sum[:]...) }
+func (h trusting) Reset()                      {}
+func (h trusting) Size() int                   { return len(h.sum) }
+func (h trusting) BlockSize() int              { return testChunk }
+
+// audit recounts what the receiver keeps count of.
+func (r *Receiver) audit() error {
+	out, sending, used := 0, 0, 0
+	for _, p := range r.order {
+		t := p.active
+		if !p.live && t == nil || len(p.queue) > MaxQueued || r.peers[p.name] != p {
+			return fmt.Errorf("peer %+v", p)
+		}
+		if t == nil {
+			continue
+		}
+		used += cap(t.frame)
+		if p.live {
+			sending++
+		}
+		lacks := 0
+		for i := range t.granted {
+			if t.lack.has(i) {
+				lacks++
+			}
+		}
+		if lacks != t.out {
+			return fmt.Errorf("%s has %d chunks of credit out, counted as %d", p.name, lacks, t.out)
+		}
+		out += lacks
+	}
+	switch {
+	case out != r.out || sending != r.sending || len(r.peers) != len(r.order):
+		return fmt.Errorf("%d chunks out to %d of %d peers, counted as %d to %d of %d", out, sending, len(r.peers), r.out, r.sending, len(r.order))
+	case out > r.cfg.ChunkBudget+minWindow*sending:
+		return fmt.Errorf("%d chunks of credit out, budget %d", out, r.cfg.ChunkBudget)
+	case used > r.slots.used || r.slots.used+r.slots.idle > r.slots.budget:
+		return fmt.Errorf("slots: %d bytes in transfers, %d lent, %d idle, budget %d", used, r.slots.used, r.slots.idle, r.slots.budget)
+	}
+	return nil
+}

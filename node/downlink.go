@@ -1,0 +1,239 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"halos/bulk"
+	"halos/roles"
+	"halos/wire"
+)
+
+const (
+	helloWait  = 10 * time.Second       // for the first message of a stream
+	writeWait  = 30 * time.Second       // for a peer to take a message
+	pumpEvery  = 100 * time.Millisecond // between looks at transfers that stand still
+	maxMessage = 256 << 10              // bytes of a message on the ack stream: a hello with thousands of leases
+)
+
+// downlink is the server end of a tier: the ack and model streams of its clients,
+// and the delta topic.
+type downlink struct {
+	n       *Node
+	tier    tier
+	rx      *bulk.Receiver
+	topic   *pubsub.Topic
+	sub     *pubsub.Subscription // never read: the validator consumes
+	vectors chan []float32       // spare decode buffers, [n] each
+	cancel  context.CancelFunc
+
+	newest *modelFrame // of the server's current version; the loop's
+
+	mu    sync.Mutex
+	conns map[string]*clientConn // by client, welcomed ones; written by the loop
+	peers map[peer.ID]*clientConn
+}
+
+// serve opens the server end of tier t.
+func (n *Node) serve(ctx context.Context, t tier) (*downlink, error) {
+	name := n.deltaTopic(t)
+	d := &downlink{
+		n: n, tier: t,
+		rx: bulk.NewReceiver(bulk.Config{
+			MaxFrame:    wire.DeltaLen(wire.MaxRanges, n.codec[t].EncodedLen(n.params)),
+			SlotBudget:  slotBudget,
+			ChunkBudget: chunkBudget,
+			RepairAfter: repairAfter,
+			GiveUpAfter: giveUpAfter,
+		}),
+		vectors: make(chan []float32, decodeAhead),
+		conns:   map[string]*clientConn{},
+		peers:   map[peer.ID]*clientConn{},
+	}
+	if err := n.pubsub.RegisterTopicValidator(name, d.validate, pubsub.WithValidatorInline(true)); err != nil {
+		return nil, fmt.Errorf("topic %s: %w", name, err)
+	}
+	var err error
+	if d.topic, err = n.pubsub.Join(name); err != nil {
+		return nil, fmt.Errorf("topic %s: %w", name, err)
+	}
+	if d.sub, err = d.topic.Subscribe(); err != nil {
+		return nil, fmt.Errorf("topic %s: %w", name, err)
+	}
+	ctx, d.cancel = context.WithCancel(ctx)
+	n.group.Go(func() error { d.pump(ctx); return nil })
+	return d, nil
+}
+
+// close ends the server end: its clients look for another server. The loop calls it.
+func (d *downlink) close() {
+	d.cancel()
+	d.sub.Cancel()
+	for _, c := range d.conns {
+		c.finish()
+	}
+	// The pump has the receiver to itself; validators of chunks under way find no transfer.
+	if err := d.topic.Close(); err != nil {
+		d.n.log.Debug("delta topic not closed", "tier", d.tier, "err", err)
+	}
+	if err := d.n.pubsub.UnregisterTopicValidator(d.n.deltaTopic(d.tier)); err != nil {
+		d.n.log.Debug("delta topic validator not removed", "tier", d.tier, "err", err)
+	}
+}
+
+// validate is the end of the line for every chunk: it is copied into its slot, or
+// counted against its sender, and never forwarded.
+func (d *downlink) validate(_ context.Context, from peer.ID, m *pubsub.Message) pubsub.ValidationResult {
+	if err := d.rx.Chunk(from.String(), m.Data, time.Now()); err != nil {
+		d.n.offences.note(from, err)
+	}
+	return pubsub.ValidationIgnore
+}
+
+// pump carries what the receiver has to say to the clients, and its complete frames
+// to the loop.
+func (d *downlink) pump(ctx context.Context) {
+	tick := time.NewTicker(pumpEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.rx.Ready():
+		case now := <-tick.C:
+			d.rx.Tick(now)
+		case <-ctx.Done():
+			return
+		}
+		for _, ev := range d.rx.Events() {
+			d.deliver(ctx, ev)
+		}
+	}
+}
+
+func (d *downlink) deliver(ctx context.Context, ev bulk.Event) {
+	c := d.peer(ev.Peer)
+	switch {
+	case ev.Frame != nil:
+		delta, buffer := d.decode(c, ev)
+		d.rx.Release(ev.Frame)
+		done := func() {
+			if buffer != nil {
+				select {
+				case d.vectors <- buffer:
+				default:
+				}
+			}
+		}
+		if c != nil {
+			d.n.post(ctx, event{to: d.tier.server(), ev: delta, from: c, done: done})
+		}
+	case c == nil:
+	case ev.Send != nil:
+		c.send(ev.Send)
+	case ev.Err != nil:
+		d.n.log.Warn("transfer given up", "peer", ev.Peer, "seq", ev.Seq, "err", ev.Err)
+		c.reset()
+	}
+}
+
+func (d *downlink) peer(id string) *clientConn {
+	p, err := peer.Decode(id)
+	if err != nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.peers[p]
+}
+
+// conn is the connection of a client, nil if it has none. Only the loop calls it.
+func (d *downlink) conn(client string) *clientConn {
+	if d == nil {
+		return nil
+	}
+	return d.conns[client]
+}
+
+// register makes c the connection of its client in the place of an older one.
+func (d *downlink) register(c *clientConn, w roles.Welcome) {
+	if old := d.conns[c.client]; old != nil {
+		d.drop(old)
+		old.reset()
+	}
+	c.session.Store(w.Session)
+	d.mu.Lock()
+	d.conns[c.client] = c
+	d.peers[c.peer] = c
+	d.mu.Unlock()
+}
+
+func (d *downlink) drop(c *clientConn) {
+	d.mu.Lock()
+	delete(d.conns, c.client)
+	delete(d.peers, c.peer)
+	d.mu.Unlock()
+	d.rx.Drop(c.peer.String())
+}
+
+// admit passes an event of a client's connection, and takes note of its end. Events
+// of a connection that is not registered are void, but for the hello.
+func (n *Node) admit(e event) bool {
+	d := n.down[tierAbove(e.to)]
+	if d == nil {
+		return false
+	}
+	if _, hello := e.ev.(roles.Hello); hello {
+		return true
+	}
+	registered := d.conns[e.from.client]
+	if registered != e.from {
+		return false
+	}
+	if _, gone := e.ev.(roles.ClientGone); gone {
+		d.drop(e.from)
+	}
+	return true
+}
+
+// handleAck reads the messages of one client until its stream ends.
+func (n *Node) handleAck(ctx context.Context, s network.Stream) {
+	defer s.Reset() //nolint:errcheck // whatever is left of it
+	in := bufio.NewReader(s)
+	if err := s.SetReadDeadline(time.Now().Add(helloWait)); err != nil {
+		return
+	}
+	var first wire.ToServer
+	if err := wire.ReadMessage(in, &first, maxMessage); err != nil {
+		n.offences.note(s.Conn().RemotePeer(), fmt.Errorf("hello: %w", err))
+		return
+	}
+	c, hello, refusal := n.meet(s, first.GetHello())
+	if refusal != nil {
+		n.log.Warn("client turned away", "peer", s.Conn().RemotePeer(), "detail", refusal.GetReject().GetDetail())
+		c = newClientConn(s)
+		c.send(refusal)
+		c.finish()
+		c.write()
+		io.Copy(io.Discard, io.LimitReader(s, maxMessage)) //nolint:errcheck // until the peer has read the refusal
+		return
+	}
+	if err := s.SetReadDeadline(time.Time{}); err != nil {
+		return
+	}
+	n.group.Go(func() error { c.write(); return nil })
+	defer c.finish()
+	if !n.post(ctx, event{to: c.tier.server(), ev: hello, from: c}) {
+		return
+	}
+	if err := n.listenTo(ctx, c, in); err != nil {
+		n.log.Debug("client's stream ended", "client", c.client, "err", err)
+	}
+	n.post(ctx, event{to: c.tier.server(), ev: roles.ClientGone{Client: c.client, Peer: c.peer.String()}, from: c})
+}

@@ -1,0 +1,269 @@
+// Package node runs roles on a network: one libp2p host per process, the discovery
+// of others, the delta topics, the ack and model streams, the disk, and the one loop
+// that owns the roles. What is decided, roles decide; here it is carried out.
+//
+//	trainer, streams, topics, disk, clock --events--> loop: role.Step --actions--> the same
+//
+// Files follow a delta: trainer.go makes it, uplink.go and serverconn.go send it,
+// downlink.go, clientconn.go and decode.go take it in, models.go sends the model back.
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"golang.org/x/sync/errgroup"
+
+	"halos/codec"
+	"halos/data"
+	"halos/job"
+	"halos/roles"
+	"halos/wire"
+)
+
+// Bounds of the exchange.
+const (
+	chunkBudget   = 64               // chunks of credit out over all clients: 16 MiB
+	slotBudget    = 1 << 30          // bytes of frames being received
+	repairAfter   = 2 * time.Second  // without progress until missing chunks are asked for
+	giveUpAfter   = 90 * time.Second // without progress until a transfer fails
+	decodeAhead   = 4                // decode buffers kept
+	outboxBytes   = 256 << 20        // of deltas that are not durable, per client half
+	drainPatience = 20 * time.Second // for everything to become durable
+	maxLoss       = 1e6              // nats per token that a frame can name
+)
+
+// Faults that end a node. The command line maps them to exit codes.
+var (
+	ErrUsage       = errors.New("usage")          // a setting makes no sense: mend it
+	ErrUnreachable = errors.New("not reachable")  // no node of the job answers: check address and network
+	ErrMismatch    = errors.New("mismatch")       // manifest, job or protocol differ: use those of the job
+	ErrDiverged    = errors.New("training diverged: lower the learning rate or look at the data")
+)
+
+// Config is what one machine decides for itself. What the machines of a job must
+// agree on is in its manifest.
+type Config struct {
+	Dir     string   // the node's directory; made if missing
+	Job     *job.Job // start this job, or continue it in Dir; nil: join one, or continue the one in Dir
+	Seeds   []string // multiaddrs with /p2p/ID of nodes to join by
+	JobID   string   // join this job on the LAN: its id or 16 digits of it
+	Region  string
+	Roles   []string // "gps", "lps", "worker"; empty: what the job needs
+	Listen  []string // multiaddrs; empty: TCP and QUIC on all interfaces
+	Data    string   // corpus file, where it is not the embedded one
+	Threads int      // for the trainer; 0: all
+	MDNS    bool     // announce the node on the LAN, and find others there
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // emulated links: TCP only
+	Log     *slog.Logger
+}
+
+// machine is a role.
+type machine interface {
+	Step(roles.Event) []roles.Action
+}
+
+// Node is one process of a job.
+type Node struct {
+	cfg   Config
+	log   *slog.Logger
+	dir   *directory
+	key   crypto.PrivKey
+	host  host.Host
+	self  string // peer id
+	start uint64 // how often this identity has started
+	boot  uint64 // drawn at random at this start
+	auto  bool   // the roles were left to the node
+
+	job    *job.Job
+	id     job.ID
+	params int // of the model
+	window int // deltas in an outbox
+	codec  [tiers]codec.ID
+	corpus *data.Corpus
+
+	traffic  *traffic
+	pubsub   *pubsub.PubSub
+	drops    *drops
+	offences *refusals
+	boots    boots
+	roster   *roster
+	report   *report
+	trainer  *trainer
+	eval     *evaluation
+
+	events  chan event
+	calls   chan func()
+	faults  chan error
+	drain   chan struct{}
+	stopped chan struct{} // closed when the loop has ended
+	group   *errgroup.Group
+	open    [tiers]atomic.Pointer[downlink] // for streams; nil where this node does not serve
+
+	// What follows is the loop's.
+	machines [roleCount]machine
+	left     int // roles that have not finished
+	down     [tiers]*downlink
+	up       [tiers]*serverConn
+	stopUp   [tiers]context.CancelFunc
+	local    []func()
+	fault    error
+	draining bool
+	drainBy  time.Time
+	table    table
+}
+
+// New opens the directory, starts the host and learns which job to work on: from
+// cfg, from the directory, or from the network. It is not part of the job before Run.
+func New(ctx context.Context, cfg Config) (_ *Node, err error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{
+		cfg: cfg, log: cfg.Log, auto: len(cfg.Roles) == 0,
+		events: make(chan event, eventQueue), calls: make(chan func()), faults: make(chan error, 1),
+		drain: make(chan struct{}, 1), stopped: make(chan struct{}),
+	}
+	if n.dir, err = openDir(cfg.Dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if err := n.remember(); err != nil {
+		return nil, err
+	}
+	if err := n.listen(); err != nil {
+		return nil, err
+	}
+	if err := n.findJob(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.takeRoles(); err != nil {
+		return nil, err
+	}
+	return n, n.prepare()
+}
+
+// listen makes the node's identity and host.
+func (n *Node) listen() (err error) {
+	if n.key, err = n.dir.identity(); err != nil {
+		return err
+	}
+	if n.start, err = n.dir.nextSession(); err != nil {
+		return err
+	}
+	var boot [8]byte
+	if _, err := rand.Read(boot[:]); err != nil {
+		return err
+	}
+	n.boot = binary.LittleEndian.Uint64(boot[:])
+	before, err := n.dir.listened()
+	if err != nil {
+		return err
+	}
+	n.host, n.traffic, err = newHost(hostOptions{
+		Key: n.key, Listen: n.cfg.Listen, Before: before, DialTCP: n.cfg.Dial,
+		UserAgent: fmt.Sprintf("halos/%d", wire.ProtocolVersion), Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.self = n.host.ID().String()
+	n.roster = newRoster(n.host.ID())
+	n.offences = &refusals{log: n.log}
+	return n.dir.rememberListen(n.host.Network().ListenAddresses())
+}
+
+// prepare makes what the roles need: the corpus, their state, the records.
+func (n *Node) prepare() (err error) {
+	n.params = n.job.Model.NumParams()
+	n.window = min(max(4, outboxBytes/(4*n.params)), 32)
+	for t, name := range []string{n.job.Codec.Region, n.job.Codec.Global} {
+		if n.codec[t], err = codec.Parse(name); err != nil {
+			return err
+		}
+	}
+	if n.cfg.Threads > 0 {
+		runtime.GOMAXPROCS(n.cfg.Threads + 1) // one more for the network
+	}
+	if n.machines, err = n.makeRoles(); err != nil {
+		return err
+	}
+	n.report, err = newReport(n)
+	return err
+}
+
+// close releases what New has opened.
+func (n *Node) close() error {
+	var errs []error
+	if n.report != nil {
+		errs = append(errs, n.report.close())
+	}
+	if n.host != nil {
+		errs = append(errs, n.host.Close())
+	}
+	return errors.Join(append(errs, n.dir.Close())...)
+}
+
+// JobID is the job's id, 64 hex digits.
+func (n *Node) JobID() string { return n.id.String() }
+
+// JoinAddrs are the multiaddrs by which other machines can join, best first.
+func (n *Node) JoinAddrs() []string { return dialableAddrs(n.host) }
+
+// Drain asks the node to deliver what it holds and stop.
+func (n *Node) Drain() {
+	select {
+	case n.drain <- struct{}{}:
+	default:
+	}
+}
+
+// fail ends the node with err.
+func (n *Node) fail(err error) {
+	select {
+	case n.faults <- err:
+	default: // it is ending already
+	}
+}
+
+// Run takes part in the job until it is complete, the node has drained, ctx ends or
+// going on is pointless. It ends the node: New makes another.
+func (n *Node) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, n.close()) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	n.group, _ = errgroup.WithContext(ctx)
+	if err := n.meetOthers(ctx); err != nil {
+		cancel()
+		return errors.Join(err, n.group.Wait())
+	}
+	err = n.loop(ctx)
+	n.log.Info("stopping", "err", err)
+	cancel()
+	for t := range tiers {
+		if c := n.up[t]; c != nil {
+			c.close()
+		}
+	}
+	for _, p := range []string{wire.AckProtocol, wire.ModelProtocol, wire.JobProtocol} {
+		n.host.RemoveStreamHandler(protocolID(p))
+	}
+	n.host.Network().Close() //nolint:errcheck // ends the streams that handlers read
+	n.group.Wait()           //nolint:errcheck // its goroutines return nil
+	return err
+}

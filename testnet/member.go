@@ -1,0 +1,98 @@
+package testnet
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+)
+
+// member is one node of a testnet before it is started: what it is and where.
+type member struct {
+	name   string // of its directory: gps, eu-lps, eu-w1
+	role   string
+	region int // from 1
+	listen netip.AddrPort
+}
+
+// Roles as the flag and the records of a node call them.
+const (
+	roleGPS    = "gps"
+	roleLPS    = "lps"
+	roleWorker = "worker"
+)
+
+// regionName is what region i is called, from 1.
+func regionName(i int) string {
+	names := []string{"eu", "us", "ap", "sa", "af"}
+	if i <= len(names) {
+		return names[i-1]
+	}
+	return "r" + strconv.Itoa(i)
+}
+
+// plan lists the members in the order of their start: the GPS in region 1, an LPS
+// in each region, the workers. The ports are left open.
+func plan(regions, workers int) []member {
+	place := func(name, role string, region int) member {
+		return member{name, role, region, netip.AddrPortFrom(regionHost(region), 0)}
+	}
+	members := []member{place("gps", roleGPS, 1)}
+	for r := 1; r <= regions; r++ {
+		members = append(members, place(regionName(r)+"-lps", roleLPS, r))
+	}
+	for r := 1; r <= regions; r++ {
+		for w := 1; w <= workers; w++ {
+			members = append(members, place(fmt.Sprintf("%s-w%d", regionName(r), w), roleWorker, r))
+		}
+	}
+	return members
+}
+
+// giveOut moves all members to 127.0.0.1 and tells them apart by port.
+func giveOut(members []member, ports []uint16) Ports {
+	table := make(Ports, len(members))
+	for i := range members {
+		members[i].listen = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ports[i])
+		table[ports[i]] = members[i].region
+	}
+	return table
+}
+
+// environment is what all members of one testnet are told alike.
+type environment struct {
+	dir     string
+	link    Link
+	ports   string // the table's file, empty without one
+	threads int    // of a worker
+	further []string
+}
+
+// args are the arguments of the program that make it m. The GPS starts the job, the
+// others join it at the node with address at.
+func (e environment) args(m member, at string) []string {
+	command := []string{"join"}
+	if m.role == roleGPS {
+		command = []string{"run", "--job", filepath.Join(e.dir, manifestFile)}
+	}
+	args := append(command,
+		"--role", m.role,
+		"--region", regionName(m.region),
+		"--dir", filepath.Join(e.dir, m.name),
+		"--listen", listenAddr(m.listen),
+		"--supervised",
+		"--link-rtt", e.link.RTT.String(),
+		"--link-rate", FormatRate(e.link.Rate),
+	)
+	if e.ports != "" {
+		args = append(args, "--link-ports", e.ports)
+	}
+	if m.role == roleWorker {
+		args = append(args, "--threads", strconv.Itoa(e.threads))
+	}
+	args = append(args, e.further...)
+	if m.role != roleGPS {
+		args = append(args, at)
+	}
+	return args
+}

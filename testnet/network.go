@@ -1,0 +1,130 @@
+package testnet
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// pollEvery is how often the processes' files are read.
+const pollEvery = 200 * time.Millisecond
+
+// Phases of a run, as they are shown; those of its end name the processes.
+const (
+	phaseStarting = "starting"
+	phaseTraining = "training"
+)
+
+// network is a testnet that runs. It is used by the goroutine of Run alone.
+type network struct {
+	config    Config
+	env       environment
+	members   []member
+	processes []*process // by member, nil until started
+	exits     chan exit  // room for all
+	tally     *tally
+	display   *display
+	phase     string
+	started   time.Time
+	limits    map[*process]time.Time // until when it must be up
+}
+
+// newNetwork makes the directory of a testnet and lays out its members; it starts
+// nothing.
+func newNetwork(c Config) (*network, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	dir, err := makeDir(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, manifestFile), c.Manifest, 0o644); err != nil {
+		return nil, fmt.Errorf("write the job: %w", err)
+	}
+	c.startLimit = cmp.Or(c.startLimit, startLimit)
+	c.drainLimit = cmp.Or(c.drainLimit, drainLimit)
+	n := &network{
+		config:  c,
+		members: plan(c.Regions, c.Workers),
+		env: environment{
+			dir:     dir,
+			link:    c.Link,
+			threads: max(1, runtime.GOMAXPROCS(0)/(c.Regions*c.Workers)),
+			further: c.Args,
+		},
+		tally:   newTally(),
+		display: newDisplay(c.Log),
+		phase:   phaseStarting,
+		limits:  make(map[*process]time.Time),
+	}
+	n.processes = make([]*process, len(n.members))
+	n.exits = make(chan exit, len(n.members))
+	if c.oneHost || !hasRegionHosts(c.Regions) {
+		return n, n.usePorts()
+	}
+	return n, nil
+}
+
+// usePorts tells the regions apart by port.
+func (n *network) usePorts() error {
+	ports, err := freePorts(len(n.members))
+	if err != nil {
+		return err
+	}
+	n.env.ports = filepath.Join(n.env.dir, "ports")
+	return giveOut(n.members, ports).write(n.env.ports)
+}
+
+// until polls, shows and notes what happens until done says so or fails, ctx ends,
+// or the run is aborted.
+func (n *network) until(ctx context.Context, done func() (bool, error)) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		n.tally.read()
+		n.display.progress(time.Now(), n.state)
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case e := <-n.exits:
+			n.exited(e)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.config.Abort:
+			return ErrAborted
+		}
+	}
+}
+
+// exited notes the end of a process and says so if it failed.
+func (n *network) exited(e exit) {
+	const shown = 8
+	p := e.process
+	p.end(e.err)
+	if p.fault == nil {
+		return
+	}
+	lines := append([]string{p.fault.Error()}, p.lastLines(shown)...)
+	n.display.note("%s", strings.Join(lines, "\n  "))
+}
+
+// state is what the display shows now.
+func (n *network) state() state {
+	now := time.Now()
+	var regions []string
+	for r := 1; r <= n.config.Regions; r++ {
+		regions = append(regions, regionName(r))
+	}
+	s := n.tally.state(regions, now)
+	s.elapsed, s.duration = now.Sub(n.started), n.config.Duration
+	s.phase, s.workers = n.phase, n.config.Workers
+	return s
+}

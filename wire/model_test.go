@@ -1,0 +1,111 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"testing"
+)
+
+const goldenModelHex = "03010000" + "b1c9c028" + // kind, codec, reserved, crc
+	"0200000000000000" + "2a00000000000000" + // term, version
+	"0500000000000000" + "0010000000000000" + // contains, committed
+	"0200000000000000" + "0800000000000000" + // elements, length
+	"b9c80b5adeca450753a16950c3cc655d271f7bef7a485bc83f112b72fef21d37"
+
+var (
+	goldenPayload = []byte{0, 0, 128, 63, 0, 0, 0, 64}
+	goldenModel   = ModelHeader{Codec: 1, Term: 2, Version: 42, Contains: 5, Committed: 4096, Elements: 2}
+)
+
+func TestModelGolden(t *testing.T) {
+	h := goldenModel
+	h.Seal(goldenPayload)
+	b, err := h.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(b); got != goldenModelHex || len(b) != ModelHeaderLen {
+		t.Fatalf("got  %s\nwant %s", got, goldenModelHex)
+	}
+	back, err := ParseModelHeader(append(b, goldenPayload...), 2, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back != h {
+		t.Errorf("got  %+v\nwant %+v", back, h)
+	}
+	if err := back.Verify(goldenPayload); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParseModelHeaderRefuses(t *testing.T) {
+	u64 := binary.LittleEndian.PutUint64
+	for _, tc := range []struct {
+		name   string
+		change func(b []byte) []byte
+		want   error
+	}{
+		{"nothing", func([]byte) []byte { return nil }, ErrFrame},
+		{"half a header", func(b []byte) []byte { return b[:ModelHeaderLen-1] }, ErrFrame},
+		{"other kind", func(b []byte) []byte { b[0] = kindDelta; return b }, ErrFrame},
+		{"reserved set", func(b []byte) []byte { b[2] = 1; return b }, ErrFrame},
+		{"more elements", func(b []byte) []byte { u64(b[40:], 3); return b }, ErrTooLarge},
+		{"elements wrap an int", func(b []byte) []byte { u64(b[40:], 1<<63); return b }, ErrTooLarge},
+		{"more bytes", func(b []byte) []byte { u64(b[48:], 9); return b }, ErrTooLarge},
+		{"bytes wrap an int", func(b []byte) []byte { u64(b[48:], 1<<63); return b }, ErrTooLarge},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b, _ := hex.DecodeString(goldenModelHex)
+			if h, err := ParseModelHeader(tc.change(b), 2, 8); !errors.Is(err, tc.want) {
+				t.Errorf("got %+v, %v, want %v", h, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestModelVerify(t *testing.T) {
+	sealed := goldenModel
+	sealed.Seal(goldenPayload)
+	otherSum := sealed
+	otherSum.SHA256[31]++
+	otherCRC := sealed
+	otherCRC.CRC++
+	changed := bytes.Clone(goldenPayload)
+	changed[7] ^= 1
+	for _, tc := range []struct {
+		name    string
+		h       ModelHeader
+		payload []byte
+		want    error
+	}{
+		{"as sealed", sealed, goldenPayload, nil},
+		{"a changed bit", sealed, changed, ErrCorrupt},
+		{"a byte short", sealed, goldenPayload[:7], ErrFrame},
+		{"another SHA-256", otherSum, goldenPayload, ErrCorrupt},
+		{"another CRC", otherCRC, goldenPayload, ErrCorrupt},
+	} {
+		if err := tc.h.Verify(tc.payload); !errors.Is(err, tc.want) {
+			t.Errorf("%s: got %v, want %v", tc.name, err, tc.want)
+		}
+	}
+}
+
+func FuzzParseModelHeader(f *testing.F) {
+	b, _ := hex.DecodeString(goldenModelHex)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := ParseModelHeader(b, 1<<20, 1<<22)
+		if err != nil {
+			return
+		}
+		if h.Elements > 1<<20 || h.Length > 1<<22 {
+			t.Errorf("got %d elements in %d bytes", h.Elements, h.Length)
+		}
+		if back, err := h.AppendBinary(nil); err != nil || !bytes.Equal(back, b[:ModelHeaderLen]) {
+			t.Errorf("got %x back, %v, want %x", back, err, b[:ModelHeaderLen])
+		}
+	})
+}
