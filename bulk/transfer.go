@@ -30,9 +30,11 @@ type transfer struct {
 	asking          bool // a Missing over chunks [askLow, askHigh) is due
 	askLow, askHigh int
 	attempt         uint32
-	asked           bool      // for a repair, of which nothing has come
-	progress        time.Time // a chunk arrived
-	since           time.Time // low moved, or a repair was asked for
+	asked           bool          // for a repair, of which nothing has come
+	before          time.Duration // patience when it was first asked for
+	probed          int           // repairs up to here follow if the probe helps
+	progress        time.Time     // a chunk arrived
+	since           time.Time     // low moved, or a repair was asked for
 
 	sum        hash.Hash
 	hashed     int  // bytes of frame in sum

@@ -111,7 +111,7 @@ func unknownKey(key string) error {
 	if below := keysBelow(key); len(below) > 0 {
 		return fmt.Errorf("%s is a part of the manifest: set one of %s", key, strings.Join(below, ", "))
 	}
-	if near := nearest(key, allKeys()); near != "" {
+	if near := Nearest(key, allKeys()); near != "" {
 		return fmt.Errorf("unknown key %q: did you mean %s?", key, near)
 	}
 	return fmt.Errorf("unknown key %q: \"halos init\" prints all keys", key)
@@ -148,10 +148,10 @@ func cutLast(key string) (part, name string, ok bool) {
 	return "", key, false
 }
 
-// nearest returns the candidate that word is most likely a slip for, "" if none is
+// Nearest returns the candidate that word is most likely a slip for, "" if none is
 // close. A candidate's last name alone counts too: warmup stands for
 // optimizer.warmup.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	word = strings.ToLower(word)
 	best, least := "", 1+len(word)/3
 	for _, c := range candidates {

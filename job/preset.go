@@ -87,7 +87,7 @@ func Preset(name string) (*Job, error) {
 	i := slices.Index(PresetNames(), name)
 	if i < 0 {
 		did := ""
-		if near := nearest(name, PresetNames()); near != "" {
+		if near := Nearest(name, PresetNames()); near != "" {
 			did = fmt.Sprintf(": did you mean %s?", near)
 		}
 		return nil, fmt.Errorf("unknown preset %q%s (there are %s)", name, did, strings.Join(PresetNames(), ", "))

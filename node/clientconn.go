@@ -111,13 +111,20 @@ func (n *Node) listenTo(ctx context.Context, c *clientConn, in *bufio.Reader) er
 			continue
 		case *wire.ToServer_Ask:
 			ev = roles.Ask{Client: c.client, Samples: b.Ask.GetSamples()}
+		case *wire.ToServer_Return:
+			samples, err := intervalsOf(b.Return.GetSamples())
+			if err != nil {
+				n.offences.note(c.peer, fmt.Errorf("return: %w", err))
+				return err
+			}
+			ev = roles.Return{Client: c.client, Samples: samples}
 		case *wire.ToServer_Leaving:
 			ev = roles.Leaving{Client: c.client}
 		default:
 			n.offences.note(c.peer, errors.New("a message that is none of a client's"))
 			continue
 		}
-		if !n.post(ctx, event{to: c.tier.server(), ev: ev, from: c}) {
+		if !n.post(event{to: c.tier.server(), ev: ev, from: c}) {
 			return nil
 		}
 	}

@@ -132,7 +132,7 @@ func (d *downlink) deliver(ctx context.Context, ev bulk.Event) {
 			}
 		}
 		if c != nil {
-			d.n.post(ctx, event{to: d.tier.server(), ev: delta, from: c, done: done})
+			d.n.post(event{to: d.tier.server(), ev: delta, from: c, done: done})
 		}
 	case c == nil:
 	case ev.Send != nil:
@@ -229,11 +229,11 @@ func (n *Node) handleAck(ctx context.Context, s network.Stream) {
 	}
 	n.group.Go(func() error { c.write(); return nil })
 	defer c.finish()
-	if !n.post(ctx, event{to: c.tier.server(), ev: hello, from: c}) {
+	if !n.post(event{to: c.tier.server(), ev: hello, from: c}) {
 		return
 	}
 	if err := n.listenTo(ctx, c, in); err != nil {
 		n.log.Debug("client's stream ended", "client", c.client, "err", err)
 	}
-	n.post(ctx, event{to: c.tier.server(), ev: roles.ClientGone{Client: c.client, Peer: c.peer.String()}, from: c})
+	n.post(event{to: c.tier.server(), ev: roles.ClientGone{Client: c.client, Peer: c.peer.String()}, from: c})
 }

@@ -23,11 +23,10 @@ type event struct {
 
 // post hands the loop an event. It blocks while the loop is behind and reports false
 // once the node stops.
-func (n *Node) post(ctx context.Context, e event) bool {
+func (n *Node) post(e event) bool {
 	select {
 	case n.events <- e:
 		return true
-	case <-ctx.Done():
 	case <-n.stopped:
 	}
 	if e.done != nil {
@@ -36,22 +35,17 @@ func (n *Node) post(ctx context.Context, e event) bool {
 	return false
 }
 
-// call runs f on the loop and waits for it.
-func (n *Node) call(ctx context.Context, f func()) bool {
+// call runs f on the loop and waits for it. It reports false, with f not run, once
+// the node stops.
+func (n *Node) call(f func()) bool {
 	done := make(chan struct{})
 	select {
 	case n.calls <- func() { f(); close(done) }:
-	case <-ctx.Done():
-		return false
 	case <-n.stopped:
 		return false
 	}
-	select {
-	case <-done:
-		return true
-	case <-n.stopped:
-		return false
-	}
+	<-done
+	return true
 }
 
 // loop owns the roles: every event passes through it, one at a time. It returns when
@@ -59,6 +53,8 @@ func (n *Node) call(ctx context.Context, f func()) bool {
 // pointless.
 func (n *Node) loop(ctx context.Context) error {
 	defer close(n.stopped)
+	n.evaluate(ctx)
+	n.flush()
 	tick := time.NewTicker(roles.TickLength)
 	defer tick.Stop()
 	drain := n.drain
@@ -80,6 +76,7 @@ func (n *Node) loop(ctx context.Context) error {
 		}
 		n.flush()
 	}
+	n.finalLoss(ctx)
 	return n.fault
 }
 
@@ -124,6 +121,7 @@ func (n *Node) ticks(ctx context.Context) {
 	for r := range roleCount {
 		n.step(r, roles.Tick{}, nil)
 	}
+	n.tickTable()
 	n.report.tick(n)
 	n.evaluate(ctx)
 	if n.draining && time.Now().After(n.drainBy) {
@@ -156,6 +154,9 @@ func (n *Node) drainNext() {
 
 // finish takes a role that has nothing left to do off the node.
 func (n *Node) finish(r role, f roles.Finished) {
+	if g, ok := n.machines[r].(*roles.GPS); ok {
+		n.final = g.State()
+	}
 	n.machines[r] = nil
 	n.left--
 	n.log.Info("role finished", "role", r, "job_ended", f.Ended)
@@ -165,8 +166,6 @@ func (n *Node) finish(r role, f roles.Finished) {
 		n.leave(regionTier)
 	case lps:
 		n.leave(globalTier)
-	case gps:
-		n.finalLoss()
 	}
 	if f.Diverged {
 		n.fault = ErrDiverged
@@ -185,7 +184,5 @@ func (n *Node) leave(t tier) {
 		})
 		return
 	}
-	if c := n.up[t]; c != nil {
-		c.close()
-	}
+	n.stopUp[t]()
 }

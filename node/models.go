@@ -107,7 +107,7 @@ func (n *Node) handleModel(ctx context.Context, s network.Stream) {
 		if t == globalTier {
 			follow.Client = f.GetRegion()
 		}
-		if !n.post(ctx, event{to: t.server(), ev: follow, on: m}) {
+		if !n.post(event{to: t.server(), ev: follow, on: m}) {
 			return
 		}
 	}

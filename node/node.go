@@ -46,9 +46,9 @@ const (
 
 // Faults that end a node. The command line maps them to exit codes.
 var (
-	ErrUsage       = errors.New("usage")          // a setting makes no sense: mend it
-	ErrUnreachable = errors.New("not reachable")  // no node of the job answers: check address and network
-	ErrMismatch    = errors.New("mismatch")       // manifest, job or protocol differ: use those of the job
+	ErrUsage       = errors.New("usage")         // a setting makes no sense: mend it
+	ErrUnreachable = errors.New("not reachable") // no node of the job answers: check address and network
+	ErrMismatch    = errors.New("mismatch")      // manifest, job or protocol differ: use those of the job
 	ErrDiverged    = errors.New("training diverged: lower the learning rate or look at the data")
 )
 
@@ -60,11 +60,11 @@ type Config struct {
 	Seeds   []string // multiaddrs with /p2p/ID of nodes to join by
 	JobID   string   // join this job on the LAN: its id or 16 digits of it
 	Region  string
-	Roles   []string // "gps", "lps", "worker"; empty: what the job needs
-	Listen  []string // multiaddrs; empty: TCP and QUIC on all interfaces
-	Data    string   // corpus file, where it is not the embedded one
-	Threads int      // for the trainer; 0: all
-	MDNS    bool     // announce the node on the LAN, and find others there
+	Roles   []string                                                          // "gps", "lps", "worker"; empty: what the job needs
+	Listen  []string                                                          // multiaddrs; empty: TCP and QUIC on all interfaces
+	Data    string                                                            // corpus file, where it is not the embedded one
+	Threads int                                                               // for the trainer; 0: all
+	MDNS    bool                                                              // announce the node on the LAN, and find others there
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // emulated links: TCP only
 	Log     *slog.Logger
 }
@@ -107,6 +107,7 @@ type Node struct {
 	calls   chan func()
 	faults  chan error
 	drain   chan struct{}
+	told    chan struct{} // wakes the heart beat
 	stopped chan struct{} // closed when the loop has ended
 	group   *errgroup.Group
 	open    [tiers]atomic.Pointer[downlink] // for streams; nil where this node does not serve
@@ -122,6 +123,9 @@ type Node struct {
 	draining bool
 	drainBy  time.Time
 	table    table
+	final    roles.State // of the GPS at its end
+	restored [roleCount]*uint64
+	linkUp   func(tier) // connects this node's client of a tier
 }
 
 // New opens the directory, starts the host and learns which job to work on: from
@@ -133,7 +137,7 @@ func New(ctx context.Context, cfg Config) (_ *Node, err error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Log, auto: len(cfg.Roles) == 0,
 		events: make(chan event, eventQueue), calls: make(chan func()), faults: make(chan error, 1),
-		drain: make(chan struct{}, 1), stopped: make(chan struct{}),
+		drain: make(chan struct{}, 1), told: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	if n.dir, err = openDir(cfg.Dir); err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ func (n *Node) perform(r role, acts []roles.Action, from *clientConn) {
 	for _, a := range acts {
 		n.report.action(n, r, a)
 		switch a := a.(type) {
-		case roles.Hello, roles.Delta, roles.Follow, roles.Ask, roles.Leaving:
+		case roles.Hello, roles.Delta, roles.Follow, roles.Ask, roles.Return, roles.Leaving:
 			n.toServer(n.tierBelow(r), a)
 		case roles.Welcome:
 			n.welcome(r, a, from)

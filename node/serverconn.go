@@ -63,6 +63,8 @@ func (c *serverConn) send(a roles.Action) {
 		full = !offer(c.out, c.n.helloMessage(c.tier, a))
 	case roles.Ask:
 		full = !offer(c.out, &wire.ToServer{Body: &wire.ToServer_Ask{Ask: &wire.Ask{Samples: a.Samples}}})
+	case roles.Return:
+		full = !offer(c.out, &wire.ToServer{Body: &wire.ToServer_Return{Return: &wire.Return{Samples: rangeMessages(a.Samples)}}})
 	case roles.Leaving:
 		full = !offer(c.out, &wire.ToServer{Body: &wire.ToServer_Leaving{Leaving: &wire.Leaving{}}})
 	case roles.Delta:
@@ -146,7 +148,7 @@ func (c *serverConn) read(ctx context.Context) error {
 			c.sender.Missing(b.Missing)
 			continue
 		case *wire.ToClient_Reject:
-			c.n.call(ctx, func() { c.n.refused(c, b.Reject) })
+			c.n.call(func() { c.n.refused(c, b.Reject) })
 			return fmt.Errorf("turned away: %s", b.Reject.GetDetail())
 		case *wire.ToClient_Marks:
 			c.sender.Forget(b.Marks.GetDecided())
@@ -155,7 +157,7 @@ func (c *serverConn) read(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("message of the server: %w", err)
 		}
-		if ev != nil && !c.n.post(ctx, event{to: c.tier.client(), ev: ev, up: c}) {
+		if ev != nil && !c.n.post(event{to: c.tier.client(), ev: ev, up: c}) {
 			return nil
 		}
 	}
@@ -273,7 +275,7 @@ func (c *serverConn) receive(ctx context.Context) error {
 			Client: c.n.clientName(c.tier), Contains: h.Contains, Committed: h.Committed, Params: params,
 			ID: roles.ModelID{Term: roles.Term{Counter: h.Term, Leader: c.peer.String()}, Version: h.Version},
 		}
-		if !c.n.post(ctx, event{to: c.tier.client(), ev: m, up: c, done: func() { taken <- struct{}{} }}) {
+		if !c.n.post(event{to: c.tier.client(), ev: m, up: c, done: func() { taken <- struct{}{} }}) {
 			return nil
 		}
 		select {

@@ -229,28 +229,30 @@ func (n *Node) meetOthers(ctx context.Context) (err error) {
 	}
 	n.group.Go(func() error { return n.serveStatus(ctx) })
 	n.announceJob(ctx)
+	n.linkUp = func(t tier) { n.join(ctx, t) }
 	for t := range tiers {
 		if n.machines[t.client()] != nil {
-			n.linkUp(ctx, t)
+			n.linkUp(t)
 		}
 	}
 	n.report.started(n)
 	return nil
 }
 
-// linkUp connects the client of tier t to its server, here or on the network.
-func (n *Node) linkUp(ctx context.Context, t tier) {
+// join connects the client of tier t to its server, here or on the network.
+func (n *Node) join(ctx context.Context, t tier) {
 	if n.serves(t) {
 		n.local = append(n.local, func() { n.step(t.client(), roles.Connected{}, nil) })
 		return
 	}
-	ctx, n.stopUp[t] = context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	n.stopUp[t] = stop
 	n.group.Go(func() error { n.connect(ctx, t); return nil })
 }
 
 // resign gives up being the LPS: another node of the region is. The worker here goes
 // on with that one.
-func (n *Node) resign(ctx context.Context) {
+func (n *Node) resign() {
 	n.log.Info("the region has a server already, working for it", "region", n.cfg.Region)
 	n.stopUp[globalTier]()
 	n.machines[lps] = nil
@@ -260,7 +262,7 @@ func (n *Node) resign(ctx context.Context) {
 	n.down[regionTier] = nil
 	n.cfg.Roles = slices.DeleteFunc(n.cfg.Roles, func(r string) bool { return r == lps.String() })
 	n.step(worker, roles.ServerGone{}, nil)
-	n.linkUp(ctx, regionTier)
+	n.linkUp(regionTier)
 }
 
 func (n *Node) deltaTopic(t tier) string {

@@ -18,7 +18,9 @@ const (
 
 func (t tier) String() string { return [...]string{"region", "global"}[t] }
 
-func (t tier) wire() wire.Tier { return [...]wire.Tier{wire.Tier_TIER_REGION, wire.Tier_TIER_GLOBAL}[t] }
+func (t tier) wire() wire.Tier {
+	return [...]wire.Tier{wire.Tier_TIER_REGION, wire.Tier_TIER_GLOBAL}[t]
+}
 
 func parseTier(t wire.Tier) (tier, error) {
 	switch t {

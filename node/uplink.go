@@ -83,8 +83,8 @@ func (n *Node) exchange(ctx context.Context, t tier, server peer.AddrInfo, topic
 		return fmt.Errorf("model stream: %w", err)
 	}
 	c := newServerConn(n, t, server.ID, ack, models, topic)
-	defer n.call(ctx, func() { n.disconnected(c) })
-	if !n.call(ctx, func() { n.connected(c) }) {
+	defer n.call(func() { n.disconnected(c) })
+	if !n.call(func() { n.connected(c) }) {
 		c.close()
 		return ctx.Err()
 	}

@@ -16,7 +16,8 @@ type Tick struct{}
 // pushes what it holds; Finished follows when nothing is left to lose.
 type Drain struct{}
 
-// ClientGone reports that a client's connection ended.
+// ClientGone reports that the connection over which a client said its last hello has
+// ended. The end of an older one is not reported.
 type ClientGone struct {
 	Client string
 	Peer   string
@@ -25,7 +26,8 @@ type ClientGone struct {
 // ServerGone reports that the connection to the server ended.
 type ServerGone struct{}
 
-// Connected reports a connection to the server: say hello.
+// Connected reports a new connection to the server: say hello. What still arrives
+// over older ones is dropped.
 type Connected struct{}
 
 // SnapshotDone reports that the state taken at Snapshot ID is on disk and verified,
@@ -40,7 +42,7 @@ type TrainDone struct {
 	Steps   int
 	Samples data.Interval // what was consumed: a prefix of the task's samples
 	Loss    float64       // mean, nats per token
-	Failed  bool          // the parameters are not usable (a loss that is not finite)
+	Failed  bool          // the parameters are not usable, whatever Steps says (a loss that is not finite)
 }
 
 // Train starts a round: Params is the trainer's until TrainDone.
@@ -62,7 +64,8 @@ type Finished struct {
 	Diverged bool // training gave values that are not finite, again and again
 }
 
-// Named reports a delta that has just got its name.
+// Named reports a delta that has just got its name. While the window is full, later
+// ones may be folded into it.
 type Named struct {
 	Name
 	Steps   uint64
@@ -104,6 +107,7 @@ func (Hello) event()        {}
 func (Delta) event()        {}
 func (Follow) event()       {}
 func (Ask) event()          {}
+func (Return) event()       {}
 func (Leaving) event()      {}
 func (Welcome) event()      {}
 func (Reject) event()       {}
@@ -123,6 +127,7 @@ func (Hello) action()        {}
 func (Delta) action()        {}
 func (Follow) action()       {}
 func (Ask) action()          {}
+func (Return) action()       {}
 func (Leaving) action()      {}
 func (Welcome) action()      {}
 func (Reject) action()       {}

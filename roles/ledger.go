@@ -112,3 +112,14 @@ func intersect(a, b data.Intervals) data.Intervals {
 	}
 	return both
 }
+
+// whole reports that set is well formed and cuts no batch in two. Sets that a peer
+// names must be, or a ledger would be left with crumbs that make no local step.
+func whole(set data.Intervals, batch int) bool {
+	for _, iv := range set {
+		if iv.Start%uint64(batch) != 0 || iv.End%uint64(batch) != 0 {
+			return false
+		}
+	}
+	return set.Validate() == nil
+}

@@ -46,7 +46,7 @@ type Delta struct {
 }
 
 // Follow is credit for one Model: the newest that contains the client's deltas up to
-// Contains and is not Have.
+// Contains and is not Have. A later Follow replaces it, a refusal voids it.
 type Follow struct {
 	Client   string
 	Contains uint64
@@ -57,6 +57,12 @@ type Follow struct {
 type Ask struct {
 	Client  string
 	Samples uint64
+}
+
+// Return gives samples back that the client will not train.
+type Return struct {
+	Client  string
+	Samples data.Intervals
 }
 
 // Leaving says that the client sends no further delta and waits until all are durable.
@@ -78,7 +84,7 @@ type Reason uint8
 // Reasons of a Reject.
 const (
 	ReasonTaken   Reason = iota + 1 // another peer speaks for the client
-	ReasonSession                   // the session or lineage was retired
+	ReasonSession                   // the session or lineage was retired, or its state is older than its deltas
 	ReasonEnded                     // the job is complete
 	ReasonInvalid                   // the hello makes no sense
 )
@@ -119,7 +125,7 @@ type Marks struct {
 	Decided uint64
 	Durable uint64
 	Refused []Refusal
-	Want    uint64 // first seq the server lacks; 0 = none
+	Want    uint64 // first seq the server lacks, to be sent again with all after it; 0 = none
 }
 
 // Grant hands out samples: tasks to a worker, ranges to an LPS.

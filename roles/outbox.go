@@ -14,25 +14,29 @@ type outbox struct {
 	session uint64
 	next    uint64 // seq of the next delta, from 1
 	entries []entry
-	window  int // entries it holds before unsent ones coalesce
+	window  int // entries that may be on their way; what comes on top coalesces
 
-	welcome bool // the server knows us
-	leaving bool
-	silent  int // ticks since the server last decided anything, or since a send
+	welcome bool   // the server knows us
+	leaving bool   // no delta will follow
+	decided uint64 // the server's verdicts, as far as they are known here
+	wanted  uint64 // seq it last asked for again
+	silent  int    // ticks since it owes a verdict and has given none
 }
 
 // entry is one delta on its way.
 type entry struct {
 	Delta
 	sealed  bool // may leave: the state that holds it is durable where that is needed
-	sent    bool // since the last hello
+	left    bool // has left once: its content is fixed
+	sent    bool // on this connection, or decided
 	refused bool
 }
 
 // add names a delta and takes it over. With the window full and the newest entry
-// never sent, d is folded into that entry instead and gets no name of its own.
+// still here, a sealed d is folded into that entry instead and gets no name of its
+// own.
 func (o *outbox) add(d Delta, sealed bool) (Name, []Action) {
-	if n := len(o.entries); n >= o.window && !o.entries[n-1].sent && o.entries[n-1].sealed {
+	if n := len(o.entries); sealed && n > 0 && n >= o.window && !o.entries[n-1].left {
 		o.entries[n-1].fold(d)
 		return o.entries[n-1].Name, nil
 	}
@@ -64,8 +68,8 @@ func (o *outbox) send() []Action {
 		if !e.sealed {
 			break
 		}
-		if !e.sent && !e.refused {
-			e.sent = true
+		if !e.sent {
+			e.sent, e.left = true, true
 			o.silent = 0
 			acts = append(acts, e.Delta)
 		}
@@ -73,28 +77,51 @@ func (o *outbox) send() []Action {
 	return acts
 }
 
+// again makes send repeat the entries from seq on.
+func (o *outbox) again(seq uint64) {
+	o.silent = 0
+	for i := range o.entries {
+		if o.entries[i].Seq >= seq {
+			o.entries[i].sent = false
+		}
+	}
+}
+
 // hello says what the outbox holds; leases are the samples the client works on.
 func (o *outbox) hello(peer string, base ModelID, leases data.Intervals) Hello {
+	o.lost()
 	h := Hello{Client: o.client, Peer: peer, Session: o.session, Next: o.next, Oldest: o.next, Base: base, Leases: leases}
 	if len(o.entries) > 0 {
 		h.Oldest = o.entries[0].Seq
 	}
-	for _, e := range o.entries {
-		h.Leases.AddAll(e.Samples)
-	}
+	h.Leases.AddAll(o.samples(0))
 	return h
 }
 
+// samples are those of the deltas after seq.
+func (o *outbox) samples(seq uint64) data.Intervals {
+	var set data.Intervals
+	for _, e := range o.entries {
+		if e.Seq > seq {
+			set.AddAll(e.Samples)
+		}
+	}
+	return set
+}
+
 // welcomed takes the server's answer to the hello: what it has decided is not sent
-// again, the rest is.
+// again, the rest is, for a server that was put back to an earlier state takes back
+// its verdicts.
 func (o *outbox) welcomed(w Welcome) []Action {
 	o.welcome = true
-	o.silent = 0
+	o.decided, o.wanted, o.silent = w.Decided, 0, 0
 	if o.session == 0 {
 		o.session = w.Session
 	}
 	for i := range o.entries {
-		o.entries[i].sent = o.entries[i].Seq <= w.Decided
+		e := &o.entries[i]
+		e.sent = e.Seq <= w.Decided
+		e.refused = e.refused && e.sent
 	}
 	acts := o.release(w.Durable)
 	if o.leaving {
@@ -103,23 +130,23 @@ func (o *outbox) welcomed(w Welcome) []Action {
 	return append(acts, o.send()...)
 }
 
-// marks takes the server's verdicts.
+// marks takes the server's verdicts. Each delta behind a gap asks for the gap: one
+// answer is enough.
 func (o *outbox) marks(m Marks) []Action {
 	if m.Session != o.session {
 		return nil
 	}
-	o.silent = 0
+	if m.Decided > o.decided {
+		o.decided, o.silent = m.Decided, 0
+	}
 	for _, r := range m.Refused {
 		if i := o.index(r.Seq); i >= 0 {
 			o.entries[i].refused = true
 		}
 	}
-	if m.Want > 0 {
-		for i := range o.entries {
-			if o.entries[i].Seq >= m.Want {
-				o.entries[i].sent = false
-			}
-		}
+	if m.Want > 0 && m.Want != o.wanted {
+		o.wanted = m.Want
+		o.again(m.Want)
 	}
 	acts := o.release(m.Durable)
 	return append(acts, o.send()...)
@@ -135,20 +162,33 @@ func (o *outbox) release(durable uint64) []Action {
 	return acts
 }
 
-// tick sends again what the server has been silent about for long.
+// tick sends again what the server owes a verdict for and has been silent about for
+// long.
 func (o *outbox) tick() []Action {
-	if !o.welcome || len(o.entries) == 0 {
+	owed := func(e entry) bool { return e.sent && e.Seq > o.decided }
+	if !o.welcome || !slices.ContainsFunc(o.entries, owed) {
+		o.silent = 0
 		return nil
 	}
 	o.silent++
 	if o.silent < resendAfter {
 		return nil
 	}
-	o.silent = 0
-	for i := range o.entries {
-		o.entries[i].sent = false
-	}
+	o.wanted = 0
+	o.again(o.decided + 1)
 	return o.send()
+}
+
+// leave says good-bye, once.
+func (o *outbox) leave() []Action {
+	if o.leaving {
+		return nil
+	}
+	o.leaving = true
+	if !o.welcome {
+		return nil // the next welcome is answered with it
+	}
+	return []Action{Leaving{Client: o.client}}
 }
 
 // lost notes that the server is out of reach.
@@ -156,6 +196,12 @@ func (o *outbox) lost() { o.welcome = false }
 
 func (o *outbox) index(seq uint64) int {
 	return slices.IndexFunc(o.entries, func(e entry) bool { return e.Seq == seq })
+}
+
+// waits reports that the delta named seq is on its way, so that an answer will come.
+func (o *outbox) waits(seq uint64) bool {
+	i := o.index(seq)
+	return o.welcome && i >= 0 && o.entries[i].sent
 }
 
 // subtract takes from params the deltas after seq that the server will apply: what

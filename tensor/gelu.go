@@ -4,7 +4,7 @@ import "math"
 
 // GELU sets y = x*Phi(x), with Phi the normal distribution function (the exact
 // form, not the one by tanh), and slope to its derivative Phi(x) + x*phi(x). Both
-// are within 2e-7*max(1, |x|) of the true value. y or slope may alias x.
+// are within 3e-7*max(1, |x|) of the true value. y or slope may alias x.
 //
 // The derivative is almost free here, so the backward pass is dx = dy*slope, a
 // Mul, and x need not be kept for it.

@@ -10,8 +10,9 @@ import (
 
 const (
 	// drainLimit is how long workers, then LPSs, then the GPS may take to end after
-	// they were asked to.
-	drainLimit = 20 * time.Second
+	// they were asked to: longer than a node waits before it ends undrained, so that
+	// it says why.
+	drainLimit = 30 * time.Second
 	// killLimit is how long the system may take to end a killed process.
 	killLimit = 5 * time.Second
 )

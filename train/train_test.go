@@ -239,32 +239,3 @@ func TestDecayLeavesOutBiasesAndNorms(t *testing.T) {
 		}
 	}
 }
-
-func TestConfigValidate(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		change func(*Config)
-		want   string
-	}{
-		{"tiny", func(*Config) {}, ""},
-		{"the longest context", func(c *Config) { c.Context = 32 }, ""},
-		{"no batch", func(c *Config) { c.Batch = 0 }, "batch is 0, want 1 to 65536"},
-		{"a negative accumulation", func(c *Config) { c.Accumulation = -1 }, "accumulation is -1, want 1 to 1048576"},
-		{"too long a context", func(c *Config) { c.Context = 33 }, "context is 33, want 1 to 32"},
-		{"too large a batch", func(c *Config) { c.Batch, c.Context, c.Model.MaxPositionEmbeddings = 1<<16, 1<<10, 1<<10 }, "batch times context is 67108864, want at most 4194304"},
-		{"too few tokens", func(c *Config) { c.Model.VocabSize = 255 }, "vocab_size is 255, want at least 256 for the byte tokenizer"},
-		{"faults below", func(c *Config) { c.AdamW.Eps, c.Schedule.Max = 0, 0 }, "eps is 0, want more than 0\nmax is 0, want more than 0"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			config := tiny
-			c.change(&config)
-			got := ""
-			if err := config.Validate(); err != nil {
-				got = err.Error()
-			}
-			if got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
-}

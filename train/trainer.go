@@ -18,6 +18,20 @@ import (
 // fail again, so take another model or end the run.
 var ErrDiverged = errors.New("training diverged")
 
+// Config is what the workers of a job must agree on to train alike.
+type Config struct {
+	Model        model.Config
+	AdamW        optim.AdamWConfig
+	Schedule     optim.Schedule
+	Batch        int    // windows that go through the model at once
+	Accumulation int    // batches per step
+	Context      int    // tokens predicted per window, at most the model's longest
+	Seed         uint64 // of the order of the samples
+}
+
+// SamplesPerStep is the number of windows that one local step takes.
+func (c Config) SamplesPerStep() int { return c.Batch * c.Accumulation }
+
 // Trainer trains on one goroutine at a time. All its buffers are made by New: a
 // step allocates nothing.
 type Trainer struct {
@@ -30,8 +44,8 @@ type Trainer struct {
 	tokens []int32   // [batch, context+1]
 }
 
-// New returns a trainer of c, which must be valid, on a corpus that passes
-// Check(c.Context, c.Batch).
+// New returns a trainer of c, whose sizes are at least 1, on a corpus that passes
+// Check(c.Context, c.Batch) and whose tokens the model's vocabulary holds.
 func New(c Config, corpus *data.Corpus) *Trainer {
 	n := c.Model.NumParams()
 	return &Trainer{

@@ -513,6 +513,51 @@ func (x *Ask) GetSamples() uint64 {
 	return 0
 }
 
+// Return gives samples back that the client will not train.
+type Return struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Samples       []*Range               `protobuf:"bytes,1,rep,name=samples,proto3" json:"samples,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Return) Reset() {
+	*x = Return{}
+	mi := &file_wire_halos_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Return) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Return) ProtoMessage() {}
+
+func (x *Return) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_halos_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Return.ProtoReflect.Descriptor instead.
+func (*Return) Descriptor() ([]byte, []int) {
+	return file_wire_halos_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Return) GetSamples() []*Range {
+	if x != nil {
+		return x.Samples
+	}
+	return nil
+}
+
 // Leaving says that the client drains: it sends no further delta after those announced and waits until all are durable.
 type Leaving struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -522,7 +567,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_wire_halos_proto_msgTypes[5]
+	mi := &file_wire_halos_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +579,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[5]
+	mi := &file_wire_halos_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +592,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{5}
+	return file_wire_halos_proto_rawDescGZIP(), []int{6}
 }
 
 type ToServer struct {
@@ -558,6 +603,7 @@ type ToServer struct {
 	//	*ToServer_Announce
 	//	*ToServer_Ask
 	//	*ToServer_Leaving
+	//	*ToServer_Return
 	Body          isToServer_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -565,7 +611,7 @@ type ToServer struct {
 
 func (x *ToServer) Reset() {
 	*x = ToServer{}
-	mi := &file_wire_halos_proto_msgTypes[6]
+	mi := &file_wire_halos_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +623,7 @@ func (x *ToServer) String() string {
 func (*ToServer) ProtoMessage() {}
 
 func (x *ToServer) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[6]
+	mi := &file_wire_halos_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +636,7 @@ func (x *ToServer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToServer.ProtoReflect.Descriptor instead.
 func (*ToServer) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{6}
+	return file_wire_halos_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ToServer) GetBody() isToServer_Body {
@@ -636,6 +682,15 @@ func (x *ToServer) GetLeaving() *Leaving {
 	return nil
 }
 
+func (x *ToServer) GetReturn() *Return {
+	if x != nil {
+		if x, ok := x.Body.(*ToServer_Return); ok {
+			return x.Return
+		}
+	}
+	return nil
+}
+
 type isToServer_Body interface {
 	isToServer_Body()
 }
@@ -656,6 +711,10 @@ type ToServer_Leaving struct {
 	Leaving *Leaving `protobuf:"bytes,4,opt,name=leaving,proto3,oneof"`
 }
 
+type ToServer_Return struct {
+	Return *Return `protobuf:"bytes,5,opt,name=return,proto3,oneof"`
+}
+
 func (*ToServer_Hello) isToServer_Body() {}
 
 func (*ToServer_Announce) isToServer_Body() {}
@@ -663,6 +722,8 @@ func (*ToServer_Announce) isToServer_Body() {}
 func (*ToServer_Ask) isToServer_Body() {}
 
 func (*ToServer_Leaving) isToServer_Body() {}
+
+func (*ToServer_Return) isToServer_Body() {}
 
 // Welcome answers a hello: what the server has decided for this client.
 type Welcome struct {
@@ -679,7 +740,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_wire_halos_proto_msgTypes[7]
+	mi := &file_wire_halos_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +752,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[7]
+	mi := &file_wire_halos_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +765,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{7}
+	return file_wire_halos_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Welcome) GetTerm() *Term {
@@ -760,7 +821,7 @@ type Reject struct {
 
 func (x *Reject) Reset() {
 	*x = Reject{}
-	mi := &file_wire_halos_proto_msgTypes[8]
+	mi := &file_wire_halos_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +833,7 @@ func (x *Reject) String() string {
 func (*Reject) ProtoMessage() {}
 
 func (x *Reject) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[8]
+	mi := &file_wire_halos_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +846,7 @@ func (x *Reject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reject.ProtoReflect.Descriptor instead.
 func (*Reject) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{8}
+	return file_wire_halos_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Reject) GetReason() Reason {
@@ -814,7 +875,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_wire_halos_proto_msgTypes[9]
+	mi := &file_wire_halos_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +887,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[9]
+	mi := &file_wire_halos_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +900,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{9}
+	return file_wire_halos_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Credit) GetSession() uint64 {
@@ -877,7 +938,7 @@ type Missing struct {
 
 func (x *Missing) Reset() {
 	*x = Missing{}
-	mi := &file_wire_halos_proto_msgTypes[10]
+	mi := &file_wire_halos_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +950,7 @@ func (x *Missing) String() string {
 func (*Missing) ProtoMessage() {}
 
 func (x *Missing) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[10]
+	mi := &file_wire_halos_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +963,7 @@ func (x *Missing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Missing.ProtoReflect.Descriptor instead.
 func (*Missing) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{10}
+	return file_wire_halos_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Missing) GetSession() uint64 {
@@ -951,7 +1012,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_wire_halos_proto_msgTypes[11]
+	mi := &file_wire_halos_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1024,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[11]
+	mi := &file_wire_halos_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1037,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{11}
+	return file_wire_halos_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Refused) GetSeq() uint64 {
@@ -1007,7 +1068,7 @@ type Marks struct {
 
 func (x *Marks) Reset() {
 	*x = Marks{}
-	mi := &file_wire_halos_proto_msgTypes[12]
+	mi := &file_wire_halos_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1080,7 @@ func (x *Marks) String() string {
 func (*Marks) ProtoMessage() {}
 
 func (x *Marks) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[12]
+	mi := &file_wire_halos_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1093,7 @@ func (x *Marks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Marks.ProtoReflect.Descriptor instead.
 func (*Marks) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{12}
+	return file_wire_halos_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Marks) GetSession() uint64 {
@@ -1082,7 +1143,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_wire_halos_proto_msgTypes[13]
+	mi := &file_wire_halos_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1155,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[13]
+	mi := &file_wire_halos_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1168,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{13}
+	return file_wire_halos_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Task) GetSamples() *Range {
@@ -1144,7 +1205,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_wire_halos_proto_msgTypes[14]
+	mi := &file_wire_halos_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +1217,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[14]
+	mi := &file_wire_halos_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +1230,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{14}
+	return file_wire_halos_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Grant) GetTasks() []*Task {
@@ -1209,7 +1270,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_wire_halos_proto_msgTypes[15]
+	mi := &file_wire_halos_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1282,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[15]
+	mi := &file_wire_halos_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1295,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{15}
+	return file_wire_halos_proto_rawDescGZIP(), []int{16}
 }
 
 type ToClient struct {
@@ -1255,7 +1316,7 @@ type ToClient struct {
 
 func (x *ToClient) Reset() {
 	*x = ToClient{}
-	mi := &file_wire_halos_proto_msgTypes[16]
+	mi := &file_wire_halos_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1328,7 @@ func (x *ToClient) String() string {
 func (*ToClient) ProtoMessage() {}
 
 func (x *ToClient) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[16]
+	mi := &file_wire_halos_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1341,7 @@ func (x *ToClient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToClient.ProtoReflect.Descriptor instead.
 func (*ToClient) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{16}
+	return file_wire_halos_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ToClient) GetBody() isToClient_Body {
@@ -1416,7 +1477,7 @@ type Follow struct {
 
 func (x *Follow) Reset() {
 	*x = Follow{}
-	mi := &file_wire_halos_proto_msgTypes[17]
+	mi := &file_wire_halos_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1489,7 @@ func (x *Follow) String() string {
 func (*Follow) ProtoMessage() {}
 
 func (x *Follow) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[17]
+	mi := &file_wire_halos_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1502,7 @@ func (x *Follow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Follow.ProtoReflect.Descriptor instead.
 func (*Follow) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{17}
+	return file_wire_halos_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Follow) GetTier() Tier {
@@ -1507,7 +1568,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_wire_halos_proto_msgTypes[18]
+	mi := &file_wire_halos_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1519,7 +1580,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[18]
+	mi := &file_wire_halos_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1532,7 +1593,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{18}
+	return file_wire_halos_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Member) GetPeer() []byte {
@@ -1583,7 +1644,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_wire_halos_proto_msgTypes[19]
+	mi := &file_wire_halos_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1656,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[19]
+	mi := &file_wire_halos_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1669,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{19}
+	return file_wire_halos_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Membership) GetTerm() *Term {
@@ -1650,7 +1711,7 @@ type JobReply struct {
 
 func (x *JobReply) Reset() {
 	*x = JobReply{}
-	mi := &file_wire_halos_proto_msgTypes[20]
+	mi := &file_wire_halos_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1723,7 @@ func (x *JobReply) String() string {
 func (*JobReply) ProtoMessage() {}
 
 func (x *JobReply) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[20]
+	mi := &file_wire_halos_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1736,7 @@ func (x *JobReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobReply.ProtoReflect.Descriptor instead.
 func (*JobReply) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{20}
+	return file_wire_halos_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *JobReply) GetManifest() []byte {
@@ -1708,7 +1769,7 @@ type Control struct {
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_wire_halos_proto_msgTypes[21]
+	mi := &file_wire_halos_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +1781,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[21]
+	mi := &file_wire_halos_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +1794,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{21}
+	return file_wire_halos_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Control) GetSession() uint64 {
@@ -1797,7 +1858,7 @@ type Signed struct {
 
 func (x *Signed) Reset() {
 	*x = Signed{}
-	mi := &file_wire_halos_proto_msgTypes[22]
+	mi := &file_wire_halos_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1809,7 +1870,7 @@ func (x *Signed) String() string {
 func (*Signed) ProtoMessage() {}
 
 func (x *Signed) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[22]
+	mi := &file_wire_halos_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1822,7 +1883,7 @@ func (x *Signed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signed.ProtoReflect.Descriptor instead.
 func (*Signed) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{22}
+	return file_wire_halos_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Signed) GetPayload() []byte {
@@ -1880,14 +1941,17 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x16\n" +
 	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"\x1f\n" +
 	"\x03Ask\x12\x18\n" +
-	"\asamples\x18\x01 \x01(\x04R\asamples\"\t\n" +
-	"\aLeaving\"\xb3\x01\n" +
+	"\asamples\x18\x01 \x01(\x04R\asamples\"0\n" +
+	"\x06Return\x12&\n" +
+	"\asamples\x18\x01 \x03(\v2\f.halos.RangeR\asamples\"\t\n" +
+	"\aLeaving\"\xdc\x01\n" +
 	"\bToServer\x12$\n" +
 	"\x05hello\x18\x01 \x01(\v2\f.halos.HelloH\x00R\x05hello\x12-\n" +
 	"\bannounce\x18\x02 \x01(\v2\x0f.halos.AnnounceH\x00R\bannounce\x12\x1e\n" +
 	"\x03ask\x18\x03 \x01(\v2\n" +
 	".halos.AskH\x00R\x03ask\x12*\n" +
-	"\aleaving\x18\x04 \x01(\v2\x0e.halos.LeavingH\x00R\aleavingB\x06\n" +
+	"\aleaving\x18\x04 \x01(\v2\x0e.halos.LeavingH\x00R\aleaving\x12'\n" +
+	"\x06return\x18\x05 \x01(\v2\r.halos.ReturnH\x00R\x06returnB\x06\n" +
 	"\x04body\"\xb8\x01\n" +
 	"\aWelcome\x12\x1f\n" +
 	"\x04term\x18\x01 \x01(\v2\v.halos.TermR\x04term\x12\x18\n" +
@@ -2003,7 +2067,7 @@ func file_wire_halos_proto_rawDescGZIP() []byte {
 }
 
 var file_wire_halos_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_wire_halos_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_wire_halos_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_wire_halos_proto_goTypes = []any{
 	(Tier)(0),          // 0: halos.Tier
 	(Reason)(0),        // 1: halos.Reason
@@ -2012,61 +2076,64 @@ var file_wire_halos_proto_goTypes = []any{
 	(*Hello)(nil),      // 4: halos.Hello
 	(*Announce)(nil),   // 5: halos.Announce
 	(*Ask)(nil),        // 6: halos.Ask
-	(*Leaving)(nil),    // 7: halos.Leaving
-	(*ToServer)(nil),   // 8: halos.ToServer
-	(*Welcome)(nil),    // 9: halos.Welcome
-	(*Reject)(nil),     // 10: halos.Reject
-	(*Credit)(nil),     // 11: halos.Credit
-	(*Missing)(nil),    // 12: halos.Missing
-	(*Refused)(nil),    // 13: halos.Refused
-	(*Marks)(nil),      // 14: halos.Marks
-	(*Task)(nil),       // 15: halos.Task
-	(*Grant)(nil),      // 16: halos.Grant
-	(*Ended)(nil),      // 17: halos.Ended
-	(*ToClient)(nil),   // 18: halos.ToClient
-	(*Follow)(nil),     // 19: halos.Follow
-	(*Member)(nil),     // 20: halos.Member
-	(*Membership)(nil), // 21: halos.Membership
-	(*JobReply)(nil),   // 22: halos.JobReply
-	(*Control)(nil),    // 23: halos.Control
-	(*Signed)(nil),     // 24: halos.Signed
+	(*Return)(nil),     // 7: halos.Return
+	(*Leaving)(nil),    // 8: halos.Leaving
+	(*ToServer)(nil),   // 9: halos.ToServer
+	(*Welcome)(nil),    // 10: halos.Welcome
+	(*Reject)(nil),     // 11: halos.Reject
+	(*Credit)(nil),     // 12: halos.Credit
+	(*Missing)(nil),    // 13: halos.Missing
+	(*Refused)(nil),    // 14: halos.Refused
+	(*Marks)(nil),      // 15: halos.Marks
+	(*Task)(nil),       // 16: halos.Task
+	(*Grant)(nil),      // 17: halos.Grant
+	(*Ended)(nil),      // 18: halos.Ended
+	(*ToClient)(nil),   // 19: halos.ToClient
+	(*Follow)(nil),     // 20: halos.Follow
+	(*Member)(nil),     // 21: halos.Member
+	(*Membership)(nil), // 22: halos.Membership
+	(*JobReply)(nil),   // 23: halos.JobReply
+	(*Control)(nil),    // 24: halos.Control
+	(*Signed)(nil),     // 25: halos.Signed
 }
 var file_wire_halos_proto_depIdxs = []int32{
 	0,  // 0: halos.Hello.tier:type_name -> halos.Tier
 	3,  // 1: halos.Hello.leases:type_name -> halos.Range
 	2,  // 2: halos.Hello.base_term:type_name -> halos.Term
 	2,  // 3: halos.Hello.term:type_name -> halos.Term
-	4,  // 4: halos.ToServer.hello:type_name -> halos.Hello
-	5,  // 5: halos.ToServer.announce:type_name -> halos.Announce
-	6,  // 6: halos.ToServer.ask:type_name -> halos.Ask
-	7,  // 7: halos.ToServer.leaving:type_name -> halos.Leaving
-	2,  // 8: halos.Welcome.term:type_name -> halos.Term
-	3,  // 9: halos.Welcome.leases:type_name -> halos.Range
-	1,  // 10: halos.Reject.reason:type_name -> halos.Reason
-	13, // 11: halos.Marks.refused:type_name -> halos.Refused
-	3,  // 12: halos.Task.samples:type_name -> halos.Range
-	15, // 13: halos.Grant.tasks:type_name -> halos.Task
-	3,  // 14: halos.Grant.ranges:type_name -> halos.Range
-	9,  // 15: halos.ToClient.welcome:type_name -> halos.Welcome
-	10, // 16: halos.ToClient.reject:type_name -> halos.Reject
-	11, // 17: halos.ToClient.credit:type_name -> halos.Credit
-	12, // 18: halos.ToClient.missing:type_name -> halos.Missing
-	14, // 19: halos.ToClient.marks:type_name -> halos.Marks
-	16, // 20: halos.ToClient.grant:type_name -> halos.Grant
-	17, // 21: halos.ToClient.ended:type_name -> halos.Ended
-	0,  // 22: halos.Follow.tier:type_name -> halos.Tier
-	2,  // 23: halos.Follow.term:type_name -> halos.Term
-	2,  // 24: halos.Membership.term:type_name -> halos.Term
-	20, // 25: halos.Membership.gps:type_name -> halos.Member
-	20, // 26: halos.Membership.leaders:type_name -> halos.Member
-	21, // 27: halos.JobReply.membership:type_name -> halos.Membership
-	20, // 28: halos.Control.self:type_name -> halos.Member
-	21, // 29: halos.Control.membership:type_name -> halos.Membership
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	3,  // 4: halos.Return.samples:type_name -> halos.Range
+	4,  // 5: halos.ToServer.hello:type_name -> halos.Hello
+	5,  // 6: halos.ToServer.announce:type_name -> halos.Announce
+	6,  // 7: halos.ToServer.ask:type_name -> halos.Ask
+	8,  // 8: halos.ToServer.leaving:type_name -> halos.Leaving
+	7,  // 9: halos.ToServer.return:type_name -> halos.Return
+	2,  // 10: halos.Welcome.term:type_name -> halos.Term
+	3,  // 11: halos.Welcome.leases:type_name -> halos.Range
+	1,  // 12: halos.Reject.reason:type_name -> halos.Reason
+	14, // 13: halos.Marks.refused:type_name -> halos.Refused
+	3,  // 14: halos.Task.samples:type_name -> halos.Range
+	16, // 15: halos.Grant.tasks:type_name -> halos.Task
+	3,  // 16: halos.Grant.ranges:type_name -> halos.Range
+	10, // 17: halos.ToClient.welcome:type_name -> halos.Welcome
+	11, // 18: halos.ToClient.reject:type_name -> halos.Reject
+	12, // 19: halos.ToClient.credit:type_name -> halos.Credit
+	13, // 20: halos.ToClient.missing:type_name -> halos.Missing
+	15, // 21: halos.ToClient.marks:type_name -> halos.Marks
+	17, // 22: halos.ToClient.grant:type_name -> halos.Grant
+	18, // 23: halos.ToClient.ended:type_name -> halos.Ended
+	0,  // 24: halos.Follow.tier:type_name -> halos.Tier
+	2,  // 25: halos.Follow.term:type_name -> halos.Term
+	2,  // 26: halos.Membership.term:type_name -> halos.Term
+	21, // 27: halos.Membership.gps:type_name -> halos.Member
+	21, // 28: halos.Membership.leaders:type_name -> halos.Member
+	22, // 29: halos.JobReply.membership:type_name -> halos.Membership
+	21, // 30: halos.Control.self:type_name -> halos.Member
+	22, // 31: halos.Control.membership:type_name -> halos.Membership
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_wire_halos_proto_init() }
@@ -2074,13 +2141,14 @@ func file_wire_halos_proto_init() {
 	if File_wire_halos_proto != nil {
 		return
 	}
-	file_wire_halos_proto_msgTypes[6].OneofWrappers = []any{
+	file_wire_halos_proto_msgTypes[7].OneofWrappers = []any{
 		(*ToServer_Hello)(nil),
 		(*ToServer_Announce)(nil),
 		(*ToServer_Ask)(nil),
 		(*ToServer_Leaving)(nil),
+		(*ToServer_Return)(nil),
 	}
-	file_wire_halos_proto_msgTypes[16].OneofWrappers = []any{
+	file_wire_halos_proto_msgTypes[17].OneofWrappers = []any{
 		(*ToClient_Welcome)(nil),
 		(*ToClient_Reject)(nil),
 		(*ToClient_Credit)(nil),
@@ -2095,7 +2163,7 @@ func file_wire_halos_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_halos_proto_rawDesc), len(file_wire_halos_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,158 @@
+package node
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"halos/job"
+	"halos/wire"
+)
+
+const (
+	maxJobReply = 1 << 20          // bytes of manifest and membership
+	jobWait     = 10 * time.Second // for one node's answer
+	lanWait     = 20 * time.Second // for a node of the job on the LAN
+)
+
+// handleJob tells anyone what this node works on.
+func (n *Node) handleJob(_ context.Context, s network.Stream) {
+	defer s.Close() //nolint:errcheck // the answer is written or it is not
+	if s.SetDeadline(time.Now().Add(jobWait)) != nil {
+		return
+	}
+	reply := &wire.JobReply{Manifest: n.job.Canonical(), Membership: n.roster.membership()}
+	if err := wire.WriteMessage(s, reply); err != nil {
+		n.log.Debug("job not told", "peer", s.Conn().RemotePeer(), "err", err)
+	}
+}
+
+// askJob asks one node what it works on.
+func (n *Node) askJob(ctx context.Context, p peer.AddrInfo) (*wire.JobReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, jobWait)
+	defer cancel()
+	if err := dialPeer(ctx, n.host, p); err != nil {
+		return nil, err
+	}
+	s, err := n.host.NewStream(ctx, p.ID, protocolID(wire.JobProtocol))
+	if err != nil {
+		return nil, fmt.Errorf("%s is no node of this program's wire version: %w", p.ID, err)
+	}
+	defer s.Reset() //nolint:errcheck // the answer has been read
+	if err := s.SetDeadline(time.Now().Add(jobWait)); err != nil {
+		return nil, err
+	}
+	var reply wire.JobReply
+	if err := wire.ReadMessage(bufio.NewReader(s), &reply, maxJobReply); err != nil {
+		return nil, fmt.Errorf("%s does not say what it works on: %w", p.ID, err)
+	}
+	return &reply, nil
+}
+
+// fetchJob gets the manifest from the nodes named, or from one on the LAN. known is
+// the manifest of this directory, nil if it has none.
+func (n *Node) fetchJob(ctx context.Context, known []byte) error {
+	if n.cfg.JobID != "" && len(n.cfg.Seeds) == 0 {
+		return n.fetchOnLAN(ctx, known)
+	}
+	if len(n.cfg.Seeds) == 0 {
+		return fmt.Errorf("%w: there is no job in %s: start one with a manifest or a preset, or join one by an address", ErrUsage, n.dir.path)
+	}
+	var errs []error
+	for _, s := range n.cfg.Seeds {
+		p, err := parsePeerAddr(s, n.host.ID())
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+		reply, err := n.askJob(ctx, p)
+		if err == nil {
+			return n.take(reply, known)
+		}
+		errs = append(errs, err)
+	}
+	if known != nil && ctx.Err() == nil {
+		n.log.Warn("no seed answers, going on with the job of this directory", "err", errors.Join(errs...))
+		var err error
+		n.job, err = job.Parse(known)
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnreachable, errors.Join(errs...))
+}
+
+func (n *Node) fetchOnLAN(ctx context.Context, known []byte) error {
+	var wrong error
+	err := findJob(ctx, n.host.ID(), n.cfg.JobID, lanWait, func(ctx context.Context, p peer.AddrInfo) error {
+		reply, err := n.askJob(ctx, p)
+		if err != nil {
+			return err
+		}
+		wrong = n.take(reply, known)
+		if wrong == nil {
+			for _, a := range p.Addrs {
+				n.cfg.Seeds = append(n.cfg.Seeds, fmt.Sprintf("%s/p2p/%s", a, p.ID))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return wrong
+}
+
+// take checks what a node said about its job and adopts it.
+func (n *Node) take(reply *wire.JobReply, known []byte) error {
+	j, err := job.Parse(reply.GetManifest())
+	if err != nil {
+		return fmt.Errorf("%w: manifest: %w", ErrMismatch, err)
+	}
+	if !bytes.Equal(j.Canonical(), reply.GetManifest()) {
+		return fmt.Errorf("%w: the manifest is not in its canonical form", ErrMismatch)
+	}
+	id := j.ID()
+	if want := n.cfg.JobID; want != "" && want != id.String()[:min(len(want), len(id.String()))] {
+		return fmt.Errorf("%w: that node works on job %s, not on %s", ErrMismatch, id, want)
+	}
+	if known != nil && !bytes.Equal(known, reply.GetManifest()) {
+		return fmt.Errorf("%w: %s belongs to another job than the one at that address (%s): name another --dir", ErrMismatch, n.dir.path, id)
+	}
+	n.job = j
+	n.roster.adopt(reply.GetMembership())
+	return nil
+}
+
+// askAround asks the nodes it knows for a newer membership.
+func (n *Node) askAround(ctx context.Context) {
+	peers := n.roster.servers()
+	for _, s := range n.cfg.Seeds {
+		if p, err := parsePeerAddr(s, n.host.ID()); err == nil {
+			peers = append(peers, p)
+		}
+	}
+	for _, p := range peers {
+		reply, err := n.askJob(ctx, p)
+		if err == nil && bytes.Equal(reply.GetManifest(), n.job.Canonical()) {
+			n.roster.adopt(reply.GetMembership())
+			return
+		}
+	}
+}
+
+// announceJob makes the node findable on its LAN.
+func (n *Node) announceJob(ctx context.Context) {
+	if !n.cfg.MDNS {
+		return
+	}
+	done, err := announce(ctx, n.host, n.id.String())
+	if err != nil {
+		n.log.Warn("not announced on the LAN; others can join by address", "err", err)
+		return
+	}
+	n.group.Go(func() error { <-done; return nil })
+}

@@ -1,0 +1,173 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"halos/job"
+)
+
+// smallJob is a job of a toy model that ends after the given number of tokens.
+func smallJob(t *testing.T, tokens uint64) *job.Job {
+	t.Helper()
+	j, err := job.Preset("tiny")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{
+		"model.hidden_size=16", "model.num_hidden_layers=1", "model.num_attention_heads=2", "model.intermediate_size=32",
+		"model.max_position_embeddings=16", "batch=2", "global_batch=4", "H=2", "K=2", "optimizer.warmup=2",
+	} {
+		if err := j.Set(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.Tokens = tokens
+	if err := j.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// testNode makes a node on loopback that logs to the test.
+func testNode(t *testing.T, c Config) *Node {
+	t.Helper()
+	if c.Dir == "" {
+		c.Dir = filepath.Join(t.TempDir(), "node")
+	}
+	c.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
+	c.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	n, err := New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// deadline bounds a test of real nodes, and ends its nodes with it.
+func deadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// tallies counts the named deltas of some nodes' records.
+type tallies struct {
+	sent, applied map[nameKey]int
+	rounds        int
+	evals         []float64
+}
+
+type nameKey struct {
+	tier, client string
+	session, seq uint64
+}
+
+func tallyOf(t *testing.T, dirs ...string) tallies {
+	t.Helper()
+	out := tallies{sent: map[nameKey]int{}, applied: map[nameKey]int{}}
+	for _, dir := range dirs {
+		tail := Tail{Path: filepath.Join(dir, MetricsFile)}
+		records, err := tail.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			key := nameKey{r.Tier, r.Client, r.Session, r.Seq}
+			switch r.Event {
+			case "sent":
+				out.sent[key]++
+			case "applied":
+				out.applied[key]++
+			case "round":
+				out.rounds++
+			case "eval":
+				out.evals = append(out.evals, r.Loss)
+			}
+		}
+	}
+	return out
+}
+
+func (s tallies) check(t *testing.T) {
+	t.Helper()
+	for key, times := range s.applied {
+		if times != 1 || s.sent[key] != 1 {
+			t.Errorf("delta %v applied %d times, sent %d times", key, times, s.sent[key])
+		}
+	}
+	for key := range s.sent {
+		if s.applied[key] == 0 {
+			t.Errorf("delta %v never applied", key)
+		}
+	}
+}
+
+func TestOneNodeFinishesItsJob(t *testing.T) {
+	ctx := deadline(t)
+	dir := filepath.Join(t.TempDir(), "alone")
+	n := testNode(t, Config{Dir: dir, Job: smallJob(t, 16*2*100), Region: "home"})
+	if err := n.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s := tallyOf(t, dir)
+	s.check(t)
+	if s.rounds != 50 {
+		t.Errorf("%d rounds, want 100 steps of 2", s.rounds)
+	}
+	if len(s.evals) < 2 || s.evals[len(s.evals)-1] >= s.evals[0] {
+		t.Errorf("validation losses %v, want them to fall", s.evals)
+	}
+}
+
+func TestTwoRegionsFinishTheirJob(t *testing.T) {
+	ctx := deadline(t)
+	dirs := make([]string, 4)
+	for i, name := range []string{"gps", "eu", "us", "us2"} {
+		dirs[i] = filepath.Join(t.TempDir(), name)
+	}
+	gps := testNode(t, Config{Dir: dirs[0], Job: smallJob(t, 16*2*12000), Region: "eu", Roles: []string{"gps"}})
+	group, ctx := errgroup.WithContext(ctx)
+	run := func(n *Node) { group.Go(func() error { return n.Run(ctx) }) }
+	run(gps)
+	seeds := gps.JoinAddrs()[:1]
+	run(testNode(t, Config{Dir: dirs[1], Seeds: seeds, Region: "eu"}))
+	us := testNode(t, Config{Dir: dirs[2], Seeds: seeds, Region: "us"})
+	run(us)
+	run(testNode(t, Config{Dir: dirs[3], Seeds: us.JoinAddrs()[:1], Region: "us", Roles: []string{"worker"}}))
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	s := tallyOf(t, dirs...)
+	s.check(t)
+	if s.rounds < 6000 {
+		t.Errorf("%d rounds, want at least 6000", s.rounds)
+	}
+}
+
+func TestDrainAndContinue(t *testing.T) {
+	ctx := deadline(t)
+	dir := filepath.Join(t.TempDir(), "node")
+	first := testNode(t, Config{Dir: dir, Job: smallJob(t, 16*2*4000), Region: "home"})
+	time.AfterFunc(time.Second, first.Drain)
+	if err := first.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	stopped := tallyOf(t, dir)
+	stopped.check(t)
+	second := testNode(t, Config{Dir: dir})
+	if err := second.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	ended := tallyOf(t, dir)
+	ended.check(t)
+	if stopped.rounds == 0 || ended.rounds != 2000 {
+		t.Errorf("%d rounds at the stop, %d at the end, want some and 2000", stopped.rounds, ended.rounds)
+	}
+}
