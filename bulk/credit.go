@@ -80,7 +80,7 @@ func (r *Receiver) resume(p *peer) {
 		r.sending++
 	}
 	r.out -= t.withdraw()
-	t.progress, t.since, t.asked = r.now, r.now, false
+	t.progress, t.since, t.asked, t.probed = r.now, r.now, 0, 0
 	if t.held > 0 {
 		t.ask(0, t.count)
 	}
@@ -92,10 +92,10 @@ func (r *Receiver) resume(p *peer) {
 func (r *Receiver) repair(p *peer, high int) {
 	t := p.active
 	t.ask(t.low, high)
-	if !t.asked {
-		t.asked, t.before = true, p.patience
+	if t.asked == 0 {
+		t.series, t.before = t.attempt+1, p.patience
 	}
-	t.since = r.now
+	t.asked, t.since = high, r.now
 	p.patience = min(2*p.patience, max(r.cfg.RepairAfter, r.cfg.GiveUpAfter/4))
 	r.touch(p)
 }

@@ -38,7 +38,7 @@ func (r *Receiver) Chunk(from string, message []byte, now time.Time) error {
 	t := p.active
 	t.place(c, r.now)
 	r.out--
-	if t.repaired(c.Attempt) {
+	if t.settle(c) {
 		p.patience = t.before
 	}
 	r.grow(p)

@@ -21,7 +21,7 @@ type Sender struct {
 }
 
 // offered is a frame on its way out. Chunks below upto have credit; those in due
-// are to be published, with attempt in their header.
+// are to be published, with round and attempt in their header.
 type offered struct {
 	seq     uint64
 	frame   []byte
@@ -29,7 +29,8 @@ type offered struct {
 	count   int
 	due     set
 	upto    int
-	attempt uint32
+	round   uint16
+	attempt uint16
 }
 
 // NewSender returns a sender with nothing on offer.
@@ -51,7 +52,7 @@ func (s *Sender) Offer(session, seq uint64, frame []byte) *wire.Announce {
 	}
 	i, found := s.find(seq)
 	if found {
-		o.attempt = s.offers[i].attempt + 1
+		o.round = s.offers[i].round + 1
 		s.offers[i] = o
 	} else {
 		s.offers = slices.Insert(s.offers, i, o)
@@ -71,7 +72,8 @@ func (s *Sender) Reset(seq uint64) []*wire.Announce {
 	for _, o := range s.offers[i:] {
 		o.due.fill(o.count)
 		o.upto = 0
-		o.attempt++
+		o.round++
+		o.attempt = 0
 		announces = append(announces, s.announce(o))
 	}
 	return announces
@@ -96,7 +98,7 @@ func (s *Sender) Missing(m *wire.Missing) {
 	if o == nil {
 		return
 	}
-	o.attempt = max(o.attempt+1, m.GetAttempt())
+	o.attempt = uint16(m.GetAttempt())
 	first := int(min(uint64(m.GetFirst()), uint64(o.count)))
 	for i := first; i < o.count && (i-first)/8 < len(m.GetBits()); i++ {
 		if m.GetBits()[(i-first)/8]>>((i-first)%8)&1 != 0 {
@@ -124,7 +126,8 @@ func (s *Sender) Ready() <-chan struct{} { return s.ready }
 
 // Next returns the next chunk to publish, in memory of its own, and false if
 // there is none now. Earlier offers go first, within an offer lower chunks, so
-// repairs go before what was never sent. No two messages are equal.
+// repairs go before what was never sent. No two messages are equal unless the
+// receiver repeats itself.
 func (s *Sender) Next() (message []byte, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +137,7 @@ func (s *Sender) Next() (message []byte, ok bool) {
 			continue
 		}
 		c := wire.Chunk{
-			Session: s.session, Seq: o.seq, Index: uint32(i), Count: uint32(o.count), Attempt: o.attempt,
+			Session: s.session, Seq: o.seq, Index: uint32(i), Count: uint32(o.count), Round: o.round, Attempt: o.attempt,
 			Payload: o.frame[i*s.chunk : min((i+1)*s.chunk, len(o.frame))],
 		}
 		message, err := c.AppendBinary(make([]byte, 0, wire.ChunkHeaderLen+len(c.Payload)))

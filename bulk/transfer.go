@@ -29,10 +29,11 @@ type transfer struct {
 
 	asking          bool // a Missing over chunks [askLow, askHigh) is due
 	askLow, askHigh int
-	attempt         uint32
-	asked           bool          // for a repair, of which nothing has come
-	before          time.Duration // patience when it was first asked for
-	probed          int           // repairs up to here follow if the probe helps
+	attempt         uint16        // of the last Missing
+	asked           int           // end of the repairs asked for, of which nothing has come, 0 = none
+	series          uint16        // attempt of the first of them
+	before          time.Duration // patience before the first of them
+	probed          int           // if that repair helps, a further one up to here
 	progress        time.Time     // a chunk arrived
 	since           time.Time     // low moved, or a repair was asked for
 
@@ -88,6 +89,7 @@ func (t *transfer) withdraw() int {
 func (t *transfer) restart() {
 	t.lack.fill(t.count)
 	t.held, t.low, t.high, t.hashed = 0, 0, 0, 0
+	t.asked, t.probed = 0, 0
 	t.sum.Reset()
 }
 
@@ -118,17 +120,19 @@ func (t *transfer) overdue(now time.Time, patience time.Duration) int {
 	return high
 }
 
-// repaired takes note of a chunk that came after a repair was asked for, and
-// reports whether the repair brought it.
-func (t *transfer) repaired(attempt uint32) bool {
-	helped := t.asked && attempt >= t.attempt
-	t.attempt = max(t.attempt, attempt)
-	if helped {
-		t.asked = false
-		if t.probed > t.low {
-			t.ask(t.low, t.probed)
-		}
-		t.probed = 0
+// settle closes the series of repairs that is open, if c is what it asked for or
+// all of that has come by now, and reports whether the repairs helped. Where a
+// probe did, the rest is asked for.
+func (t *transfer) settle(c wire.Chunk) (helped bool) {
+	if t.asked == 0 {
+		return false
+	}
+	helped = c.Attempt >= t.series && int(c.Index) < t.asked
+	if helped && t.probed > t.low {
+		t.ask(t.low, t.probed)
+	}
+	if helped || t.low >= t.asked {
+		t.asked, t.probed = 0, 0
 	}
 	return helped
 }
@@ -149,6 +153,6 @@ func (t *transfer) missing() *wire.Missing {
 		}
 	}
 	t.attempt++
-	m.Attempt = t.attempt
+	m.Attempt = uint32(t.attempt)
 	return m
 }

@@ -250,7 +250,7 @@ func (w *world) publish(c *client, b []byte) {
 		return
 	}
 	if w.attempt {
-		b = reseal(b, func(c *wire.Chunk) { c.Attempt = 0 })
+		b = reseal(b, func(c *wire.Chunk) { c.Round, c.Attempt = 0, 0 })
 	}
 	if w.rng.Float64() < w.duplicate {
 		w.fly(c, slices.Clone(b))

@@ -17,12 +17,13 @@ const (
 	snapshotEvery  = 40  // 10 s between snapshots of a server that applies deltas
 	snapshotRetry  = 20  // 5 s between attempts when the disk refuses one
 	takeoverAfter  = 40  // 10 s after which another peer may speak for a gone client
-	reclaimWorker  = 80  // 20 s after which a gone worker's tasks are handed out again
+	reclaimWorker  = 80  // 20 s after which a gone worker's tasks are handed out again, and a region without workers gives its samples back
 	reclaimRegion  = 240 // 60 s after which, at the end of a job, a gone region's samples are
 	resendAfter    = 120 // 30 s without a verdict
 	answerWaitLow  = 8   // 2 s: least wait for the answer to a delta
 	answerWaitHigh = 240 // 60 s: most
 	lingerTicks    = 40  // 10 s that a server stays to tell its clients the job has ended
+	farewellTicks  = 8   // 2 s in which a client that has been told would be back if it had not heard
 )
 
 // Bounds of what roles hand out ahead.

@@ -12,26 +12,29 @@ type GPS struct {
 	samples uint64 // of the whole job
 
 	draining, finished bool
-	linger             int // ticks since the job ended
 }
 
 // NewGPS returns a GPS that starts from params, which it takes over, and hands out
-// the given number of samples.
+// the given number of samples, less what makes no whole batch. Its models carry term,
+// which must be higher at each start; its clients hold at most window deltas that are
+// not durable.
 func NewGPS(cfg Config, term Term, params []float32, samples uint64, window int) *GPS {
 	// A push holds, per local step, a delta times the LPS's gain, and what momentum
 	// adds from the steps before it.
 	gain := cfg.LPS.LR / float64(cfg.LPS.N) / (1 - cfg.LPS.Beta)
 	norm := cfg.Guard.NormPerStep * max(1, gain)
-	return &GPS{
+	samples -= samples % uint64(cfg.Batch)
+	g := &GPS{
 		server: server{
 			term: term, batch: cfg.Batch, window: uint64(window),
 			normSteps: norm, normBase: norm * float64(cfg.LPS.N*cfg.H),
 			ready: true, params: params, opt: optim.NewDelayedNesterov(cfg.GPS, len(params)),
 			clients: map[string]*client{},
-			ledger:  ledger{free: data.Intervals{{End: samples}}},
 		},
 		samples: samples,
 	}
+	g.ledger.free.Add(data.Interval{End: samples})
+	return g
 }
 
 // Step folds one event into the GPS and returns what must be done about it.
@@ -52,13 +55,13 @@ func (g *GPS) step(ev Event) []Action {
 			return acts
 		}
 	case Follow:
-		return g.follows(ev)
+		g.follows(ev)
 	case Ask:
-		g.asked(ev.Client, ev.Samples)
+		g.asked(ev.Client, ev.Samples, g.samples)
+	case Return:
+		g.returned(ev)
 	case Leaving:
-		if c := g.clients[ev.Client]; c != nil {
-			c.leaving = true
-		}
+		g.leaves(ev)
 	case ClientGone:
 		g.gone(ev)
 	case SnapshotDone:
@@ -67,9 +70,6 @@ func (g *GPS) step(ev Event) []Action {
 		g.tick()
 		if len(g.ledger.free) == 0 {
 			g.reclaimAfter(reclaimRegion)
-		}
-		if g.ended {
-			g.linger++
 		}
 	case Drain:
 		g.draining = true
@@ -80,7 +80,7 @@ func (g *GPS) step(ev Event) []Action {
 // proceed does what has become possible: models and grants for regions, a snapshot,
 // the end.
 func (g *GPS) proceed() []Action {
-	acts := append(g.offer(), g.handOut()...)
+	acts := append(g.offer(g.ledger.committed.Len()), g.handOut()...)
 	acts = append(acts, g.autosnapshot(g.draining || g.complete())...)
 	return append(acts, g.finish()...)
 }
@@ -88,6 +88,9 @@ func (g *GPS) proceed() []Action {
 // handOut grants samples to the regions that asked, the longest waiting first. Near
 // the end the grants shrink, so that no region sits on the rest of the job.
 func (g *GPS) handOut() []Action {
+	if g.expecting() {
+		return nil
+	}
 	var acts []Action
 	waiting := g.waiting
 	g.waiting = nil
@@ -123,7 +126,7 @@ func (g *GPS) finish() []Action {
 		acts = g.end()
 	}
 	switch {
-	case g.ended && (g.quiet() || g.linger >= lingerTicks):
+	case g.ended && (g.deserted() || g.linger >= lingerTicks):
 	case g.draining && !g.ended && g.settled():
 	default:
 		return acts

@@ -18,7 +18,8 @@ func (l *LPS) holdings() data.Intervals {
 }
 
 // welcomed takes the answer to the hello. Samples that the GPS no longer counts as
-// the region's are not handed out, and not accepted, any more.
+// the region's are not handed out, and not accepted, any more; those that only the
+// GPS counts as the region's are there to be handed out.
 func (l *LPS) welcomed(ev Welcome) []Action {
 	acts := l.out.welcomed(ev)
 	l.ledger.free = intersect(l.ledger.free, ev.Leases)
@@ -27,51 +28,58 @@ func (l *LPS) welcomed(ev Welcome) []Action {
 		gone.RemoveAll(ev.Leases)
 		l.ledger.drop(name, gone)
 	}
+	spare := ev.Leases.Clone()
+	spare.RemoveAll(l.holdings())
+	spare.RemoveAll(l.out.samples(ev.Decided))
+	l.ledger.free.AddAll(spare)
+	l.flight.refused = l.flight.refused && l.flight.seq <= ev.Decided
 	l.asked, l.exhausted = false, false
 	return append(acts, l.follow()...)
 }
 
-func (l *LPS) rejected(ev Reject) []Action {
-	if ev.Reason == ReasonEnded {
-		return l.end()
-	}
-	return nil // the node decides what becomes of an LPS that is not wanted
-}
-
-// marked takes the verdicts of the GPS. The samples of a push that was refused are
-// the GPS's again.
-func (l *LPS) marked(ev Marks) []Action {
-	for _, r := range ev.Refused {
-		if r.Seq == l.flight.seq && ev.Session == l.out.session {
-			l.flight.refused = true
-		}
-	}
-	return l.out.marks(ev)
-}
-
+// granted takes samples into the region. They are made durable soon, so that an LPS
+// that starts again knows what its workers bring deltas of.
 func (l *LPS) granted(ev Grant) {
 	l.ledger.free.AddAll(ev.Ranges)
 	l.committed = max(l.committed, ev.Committed)
 	l.exhausted = ev.Exhausted
 	l.asked = ev.Exhausted // the GPS remembers the ask that it could not answer
-	l.changes++
+	if len(ev.Ranges) > 0 {
+		l.changes++
+		l.snap.again = true
+	}
 }
 
-// ask asks the GPS for samples well before the last one is handed out.
-func (l *LPS) ask() []Action {
+// abandoned reports that the region has had no worker for long.
+func (l *LPS) abandoned() bool { return l.idle >= reclaimWorker && l.quiet() }
+
+// supply asks the GPS for samples well before the last one is handed out, and gives
+// them back when nobody is left to train them.
+func (l *LPS) supply() []Action {
+	if !l.out.welcome || l.draining || l.ended {
+		return nil
+	}
+	if l.abandoned() {
+		if len(l.ledger.free) == 0 {
+			return nil
+		}
+		back := l.ledger.free
+		l.ledger.free = nil
+		return []Action{Return{Client: l.out.client, Samples: back}}
+	}
 	round := uint64(l.cfg.H * l.cfg.Batch)
 	target := max(regionTasks, uint64(8*len(l.clients))) * round
 	have := l.ledger.free.Len()
-	if !l.out.welcome || l.asked || l.draining || l.ended || have > target/2 {
+	if l.asked || l.quiet() || have > target/2 {
 		return nil
 	}
 	l.asked = true
 	return []Action{Ask{Client: l.out.client, Samples: target - have}}
 }
 
-// handOut gives tasks to the workers that asked, the longest waiting first.
+// handOut gives tasks to the workers that asked, in turns, the longest waiting first.
 func (l *LPS) handOut() []Action {
-	if l.draining || l.ended {
+	if l.draining || l.ended || l.expecting() {
 		return nil
 	}
 	var acts []Action
@@ -82,9 +90,10 @@ func (l *LPS) handOut() []Action {
 			break
 		}
 		acts = append(acts, Grant{Client: name, Tasks: []data.Task{l.task(iv)}, Committed: l.committed})
+		l.waiting = l.waiting[1:]
 		c := l.clients[name]
-		if c.asks--; c.asks == 0 {
-			l.waiting = l.waiting[1:]
+		if c.asks--; c.asks > 0 {
+			l.waiting = append(l.waiting, name)
 		}
 	}
 	return acts

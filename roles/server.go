@@ -112,8 +112,9 @@ func (s *server) follows(ev Follow) {
 	}
 }
 
-// offer sends the model to every client whose credit it satisfies.
-func (s *server) offer() []Action {
+// offer sends the model to every client whose credit it satisfies. committed is what
+// the server knows of the job's committed samples.
+func (s *server) offer(committed uint64) []Action {
 	if !s.ready {
 		return nil
 	}
@@ -124,7 +125,7 @@ func (s *server) offer() []Action {
 			continue
 		}
 		c.follow = nil
-		acts = append(acts, Model{Client: name, ID: s.id(), Contains: c.decided, Params: s.params})
+		acts = append(acts, Model{Client: name, ID: s.id(), Contains: c.decided, Committed: committed, Params: s.params})
 	}
 	return acts
 }
@@ -144,10 +145,7 @@ func (s *server) tick() {
 
 // end tells every connected client, once, that the job is complete.
 func (s *server) end() []Action {
-	if !s.ended {
-		s.ended = true
-		s.changes++ // a server that starts again knows it
-	}
+	s.ended = true
 	var acts []Action
 	for _, name := range s.names() {
 		if c := s.clients[name]; c.live && !c.reported {

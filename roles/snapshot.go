@@ -2,14 +2,17 @@ package roles
 
 // snapshots follows what is on its way to the disk: one at a time.
 type snapshots struct {
-	last    uint64            // id of the newest
-	running bool              // the newest is being written
-	again   bool              // another is wanted once it is done
-	failed  bool              // the newest could not be written
-	decided map[string]uint64 // the decided marks it holds
-	changes uint64            // the server's changes it holds
-	since   int               // ticks since it began
+	last    uint64          // id of the newest
+	running bool            // the newest is being written
+	again   bool            // another is wanted once it is done
+	failed  bool            // the newest could not be written
+	marks   map[string]mark // what it holds of the clients
+	changes uint64          // the server's changes it holds
+	since   int             // ticks since it began
 }
+
+// mark is how far a session has been decided.
+type mark struct{ session, decided uint64 }
 
 // snapshot asks for the state to be made durable now, or, while an earlier one is
 // being written, once that is done.
@@ -18,11 +21,11 @@ func (s *server) snapshot() []Action {
 		s.snap.again = true
 		return nil
 	}
-	decided := make(map[string]uint64, len(s.clients))
+	marks := make(map[string]mark, len(s.clients))
 	for name, c := range s.clients {
-		decided[name] = c.decided
+		marks[name] = mark{c.session, c.decided}
 	}
-	s.snap = snapshots{last: s.snap.last + 1, running: true, decided: decided, changes: s.changes}
+	s.snap = snapshots{last: s.snap.last + 1, running: true, marks: marks, changes: s.changes}
 	return []Action{Snapshot{ID: s.snap.last}}
 }
 
@@ -59,11 +62,11 @@ func (s *server) snapshotDone(ev SnapshotDone) []Action {
 	var acts []Action
 	for _, name := range s.names() {
 		c := s.clients[name]
-		d, ok := s.snap.decided[name]
-		if !ok || d <= c.durable || d > c.decided {
+		m, ok := s.snap.marks[name]
+		if !ok || m.session != c.session || m.decided <= c.durable {
 			continue
 		}
-		c.durable = d
+		c.durable = m.decided
 		if c.live {
 			acts = append(acts, Marks{Client: name, Session: c.session, Decided: c.decided, Durable: c.durable})
 		}

@@ -53,6 +53,7 @@ type RegionState struct {
 	Loss      float64        `json:"loss"`
 	Committed uint64         `json:"committed"`
 	Global    ModelID        `json:"global"`
+	Ended     bool           `json:"ended"` // the job is complete
 }
 
 // EntryState is a delta on its way, without its values.
@@ -79,7 +80,7 @@ func (l *LPS) State() State {
 		Lineage: l.out.session, Next: l.out.next,
 		Flight: l.flight.seq, Refused: l.flight.refused, Updates: l.updates,
 		Steps: l.done.steps, Samples: l.done.samples.Clone(), Loss: l.done.loss,
-		Committed: l.committed, Global: l.global,
+		Committed: l.committed, Global: l.global, Ended: l.ended,
 	}
 	for _, e := range l.out.entries {
 		r.Outbox = append(r.Outbox, EntryState{e.Seq, e.Base, e.Steps, e.Samples.Clone(), e.Loss, e.refused})
@@ -113,10 +114,10 @@ func (l *LPS) Restore(s State) error {
 			return err
 		}
 		d := Delta{
-			Name: Name{l.out.client, r.Lineage, e.Seq}, Base: e.Base, Steps: e.Steps, Samples: e.Samples,
+			Name: Name{l.out.client, r.Lineage, e.Seq}, Base: e.Base, Steps: e.Steps, Samples: e.Samples.Clone(),
 			Loss: e.Loss, Norm: tensor.Norm(values), Values: values,
 		}
-		l.out.entries = append(l.out.entries, entry{Delta: d, sealed: true, refused: e.Refused})
+		l.out.entries = append(l.out.entries, entry{Delta: d, sealed: true, left: true, refused: e.Refused})
 	}
 	l.flight = flight{seq: r.Flight, refused: r.Refused}
 	if r.Flight != 0 {
@@ -125,9 +126,8 @@ func (l *LPS) Restore(s State) error {
 			return err
 		}
 	}
-	l.updates, l.committed, l.global = r.Updates, r.Committed, r.Global
-	l.done = pending{steps: r.Steps, samples: r.Samples, loss: r.Loss}
-	l.ready = true
+	l.updates, l.committed, l.global, l.ended = r.Updates, r.Committed, r.Global, r.Ended
+	l.done = pending{steps: r.Steps, samples: r.Samples.Clone(), loss: r.Loss}
 	return nil
 }
 
@@ -151,10 +151,9 @@ func (s *server) restore(st State) error {
 	if len(st.Params) != len(s.params) {
 		return fmt.Errorf("the snapshot's model has %d parameters, the job's %d", len(st.Params), len(s.params))
 	}
-	for _, set := range append([]data.Intervals{st.Server.Free, st.Server.Committed}, leases(st.Server)...) {
-		if err := set.Validate(); err != nil {
-			return fmt.Errorf("the snapshot's ledger: %w", err)
-		}
+	l, err := st.Server.ledger(s.batch)
+	if err != nil {
+		return fmt.Errorf("the snapshot's ledger: %w", err)
 	}
 	copy(s.params, st.Params)
 	if err := fill(s.opt.M, st, "momentum"); err != nil {
@@ -165,21 +164,28 @@ func (s *server) restore(st State) error {
 	}
 	s.opt.T = st.Server.Arrivals
 	s.version = st.Server.Version
-	s.ledger = ledger{free: st.Server.Free, leased: st.Server.Leased, committed: st.Server.Committed}
+	s.ledger = l
 	s.clients = make(map[string]*client, len(st.Server.Clients))
 	for name, c := range st.Server.Clients {
-		s.clients[name] = &client{peer: c.Peer, session: c.Session, decided: c.Decided, durable: c.Decided}
+		s.clients[name] = &client{peer: c.Peer, session: c.Session, decided: c.Decided, durable: c.Decided, awaited: true}
 	}
 	s.ready = true
 	return nil
 }
 
-func leases(s ServerState) []data.Intervals {
-	var all []data.Intervals
-	for _, set := range s.Leased {
-		all = append(all, set)
+// ledger copies the ledger that s holds.
+func (s ServerState) ledger(batch int) (ledger, error) {
+	l := ledger{free: s.Free.Clone(), leased: make(map[string]data.Intervals, len(s.Leased)), committed: s.Committed.Clone()}
+	if !whole(l.free, batch) || !whole(l.committed, batch) {
+		return l, fmt.Errorf("samples that are no whole batches of %d", batch)
 	}
-	return all
+	for name, set := range s.Leased {
+		if !whole(set, batch) {
+			return l, fmt.Errorf("lease of %s: samples that are no whole batches of %d", name, batch)
+		}
+		l.leased[name] = set.Clone()
+	}
+	return l, nil
 }
 
 func fill(dst []float32, s State, name string) error {

@@ -39,7 +39,8 @@ type Worker struct {
 }
 
 // NewWorker returns a worker with n parameters that names its deltas (peer, session,
-// seq) and holds at most window of them before they coalesce.
+// seq) and holds at most window of them before they coalesce. The session must be
+// higher at each start.
 func NewWorker(peer string, session uint64, n, window int) *Worker {
 	return &Worker{
 		peer:   peer,
@@ -55,67 +56,81 @@ func (w *Worker) Step(ev Event) []Action {
 	if w.finished {
 		return nil
 	}
-	var acts []Action
+	return append(w.step(ev), w.proceed()...)
+}
+
+func (w *Worker) step(ev Event) []Action {
 	switch ev := ev.(type) {
 	case Connected:
-		return []Action{w.hello()}
+		return []Action{w.out.hello(w.peer, w.base, w.holdings())}
 	case Welcome:
-		acts = w.welcomed(ev)
+		return w.welcomed(ev)
 	case ServerGone:
 		w.out.lost()
-		w.asked = 0
 	case Marks:
-		acts = w.out.marks(ev)
+		acts := w.out.marks(ev)
+		if len(ev.Refused) > 0 { // the credit is void
+			acts = append(acts, w.follow()...)
+		}
+		return acts
 	case Grant:
 		w.tasks = append(w.tasks, ev.Tasks...)
 		w.asked = max(0, w.asked-len(ev.Tasks))
 	case Model:
 		w.receive(ev)
 	case TrainDone:
-		acts = w.trained(ev)
-		if w.draining {
-			acts = append(acts, w.leave()...)
-		}
+		return w.trained(ev)
 	case Tick:
 		w.waited++
-		acts = w.out.tick()
+		return w.out.tick()
 	case Drain:
-		acts = w.drain()
+		return w.drain()
 	case Ended:
-		acts = w.drain()
 		w.ended = true
+		return w.drain()
 	case Reject:
 		if ev.Reason == ReasonEnded {
-			acts = w.drain()
 			w.ended = true
+			return w.drain()
 		}
-	default:
-		return nil
 	}
-	return append(acts, w.proceed()...)
+	return nil
 }
 
-func (w *Worker) hello() Hello {
-	var leases data.Intervals
+// holdings are the samples the worker works on, but those of the outbox.
+func (w *Worker) holdings() data.Intervals {
+	var held data.Intervals
 	for _, t := range w.tasks {
-		leases.Add(t.Samples)
+		held.Add(t.Samples)
 	}
 	if w.training {
-		leases.Add(w.running.Samples)
+		held.Add(w.running.Samples)
 	}
-	return w.out.hello(w.peer, w.base, leases)
+	return held
 }
 
+// welcomed takes the answer to the hello: tasks that the LPS has taken back are
+// dropped, and it takes back what it leases to nobody's knowledge here.
 func (w *Worker) welcomed(ev Welcome) []Action {
 	acts := w.out.welcomed(ev)
 	w.tasks = slices.DeleteFunc(w.tasks, func(t data.Task) bool { return !ev.Leases.Contains(t.Samples) })
-	w.asked = 0
-	w.waited = 0
-	return append(acts, w.follow())
+	spare := ev.Leases.Clone()
+	spare.RemoveAll(w.holdings())
+	spare.RemoveAll(w.out.samples(ev.Decided))
+	if len(spare) > 0 {
+		acts = append(acts, Return{Client: w.out.client, Samples: spare})
+	}
+	w.asked, w.waited = 0, 0
+	return append(acts, w.follow()...)
 }
 
-func (w *Worker) follow() Follow {
-	return Follow{Client: w.out.client, Contains: w.last, Have: w.base}
+// follow gives credit for the model that contains the awaited delta, or for any
+// other than the one the worker has.
+func (w *Worker) follow() []Action {
+	if !w.out.welcome {
+		return nil
+	}
+	return []Action{Follow{Client: w.out.client, Contains: w.last, Have: w.base}}
 }
 
 // receive keeps the newest model. The params of ev are the node's, so they are
@@ -129,29 +144,45 @@ func (w *Worker) receive(ev Model) {
 	w.fresh = true
 }
 
-// trained turns a finished round into a delta.
+// trained turns a finished round into a delta. What the round has left of its task
+// stays the worker's next one.
 func (w *Worker) trained(ev TrainDone) []Action {
 	w.training = false
-	if ev.Steps == 0 {
-		return nil
-	}
 	values := make([]float32, len(w.params))
 	tensor.Sub(values, w.start, w.params)
-	d := Delta{
+	norm := tensor.Norm(values)
+	if ev.Failed || !finite(norm) || !finite(ev.Loss) || ev.Steps == 0 && !w.draining {
+		return w.retry()
+	}
+	w.diverged = 0
+	if rest := w.running.Steps - ev.Steps; rest > 0 {
+		w.tasks = slices.Insert(w.tasks, 0, data.Task{
+			Samples: data.Interval{Start: ev.Samples.End, End: w.running.Samples.End},
+			Steps:   rest, First: w.running.First + uint64(ev.Steps),
+		})
+	}
+	if ev.Steps == 0 {
+		return w.left()
+	}
+	name, acts := w.out.add(Delta{
 		Base: w.base, Steps: uint64(ev.Steps), Samples: data.Intervals{ev.Samples},
-		Loss: float32(ev.Loss), Norm: tensor.Norm(values), Values: values,
-	}
-	w.diverged++
-	if !ev.Failed {
-		w.diverged = 0
-	}
-	name, acts := w.out.add(d, true)
-	w.last, w.waited = name.Seq, 0
+		Loss: float32(ev.Loss), Norm: norm, Values: values,
+	}, true)
 	acts = append(acts, w.out.send()...)
-	if w.out.welcome {
-		acts = append(acts, w.follow())
+	if w.last, w.waited = 0, 0; w.out.waits(name.Seq) {
+		w.last = name.Seq
 	}
-	return acts
+	acts = append(acts, w.follow()...)
+	return append(acts, w.left()...)
+}
+
+// retry makes the failed round's task the next one again, from where it started or
+// from a newer model.
+func (w *Worker) retry() []Action {
+	copy(w.params, w.start)
+	w.tasks = slices.Insert(w.tasks, 0, w.running)
+	w.diverged++
+	return append(w.follow(), w.left()...)
 }
 
 // drain stops the running round and says good-bye.
@@ -160,18 +191,18 @@ func (w *Worker) drain() []Action {
 		return nil
 	}
 	w.draining = true
-	w.out.leaving = true
 	if w.training {
 		return []Action{StopTraining{}}
 	}
-	return w.leave()
+	return w.left()
 }
 
-func (w *Worker) leave() []Action {
-	if !w.out.welcome {
+// left says good-bye if the worker drains.
+func (w *Worker) left() []Action {
+	if !w.draining {
 		return nil
 	}
-	return []Action{Leaving{Client: w.out.client}}
+	return w.out.leave()
 }
 
 // proceed starts the next round if everything for it is there, and asks for what is
@@ -180,14 +211,12 @@ func (w *Worker) proceed() []Action {
 	switch {
 	case w.training:
 		return w.ask()
+	case w.draining:
+		return w.finish()
 	case w.diverged >= maxDiverged:
 		w.finished = true
 		return []Action{Finished{Diverged: true}}
-	case w.draining:
-		return w.finish()
-	case !w.answered():
-		return w.ask()
-	case len(w.tasks) == 0:
+	case !w.answered() || len(w.tasks) == 0:
 		return w.ask()
 	}
 	w.running, w.tasks = w.tasks[0], w.tasks[1:]
@@ -200,26 +229,18 @@ func (w *Worker) proceed() []Action {
 // answered adopts the model that the next round starts from. It is false while the
 // worker should wait for a better one.
 func (w *Worker) answered() bool {
-	if w.fresh && w.newest.Contains >= w.last {
-		if w.last > 0 {
-			w.usual += (float64(w.waited) - w.usual) / 8
-		}
-		w.adopt()
-		return true
-	}
-	if w.last == 0 {
-		return w.have
-	}
 	limit := min(max(answerWaitLow, int(3*w.usual)), answerWaitHigh)
-	if w.out.welcome && w.waited < limit {
+	switch contained := w.fresh && w.newest.Contains >= w.last; {
+	case w.last > 0 && !contained && w.out.welcome && w.waited < limit:
 		return false
+	case w.last > 0 && w.out.welcome:
+		w.usual += (float64(w.waited) - w.usual) / 8
 	}
-	w.usual += (float64(w.waited) - w.usual) / 8
 	if w.fresh {
 		w.adopt()
 	}
 	w.last = 0
-	return true
+	return w.have
 }
 
 // adopt starts from the newest model, less what the worker has learned that the
@@ -227,7 +248,7 @@ func (w *Worker) answered() bool {
 func (w *Worker) adopt() {
 	copy(w.params, w.newest.Params)
 	w.out.subtract(w.params, w.newest.Contains)
-	w.base, w.have, w.fresh, w.last = w.newest.ID, true, false, 0
+	w.base, w.have, w.fresh = w.newest.ID, true, false
 }
 
 // ask asks for tasks ahead of need.

@@ -136,3 +136,12 @@ func TestRotaryTurnsPairs(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkGELU(b *testing.B) {
+	x := random(4096, 1)
+	y, slope := make([]float32, len(x)), make([]float32, len(x))
+	for b.Loop() {
+		GELU(y, slope, x)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(x)), "ns/element")
+}

@@ -81,7 +81,9 @@ func softmaxColumns(s Matrix, past int, lse []float32, scale float32) {
 			}
 		}
 	}
-	Scale(top, scale)
+	for i := range top {
+		top[i] *= scale // not Scale: behind the kernel table the array would escape
+	}
 	for j := range s.Rows {
 		row, first := causalRow(s, j, past)
 		seen, top, total := row[first:], top[first:], total[first:]

@@ -108,3 +108,10 @@ func TestCausalSoftmaxGradAgreesWithDifferences(t *testing.T) {
 		near(t, "gradient", d.at(i/queries, i%queries), slope, 1e-5)
 	}
 }
+
+func TestSoftmaxAllocatesNothing(t *testing.T) {
+	s, lse := form(90, 70, false, 1), make([]float32, 70)
+	if n := testing.AllocsPerRun(5, func() { CausalSoftmax(s, lse, 1) }); n != 0 {
+		t.Errorf("%v allocations per call", n)
+	}
+}

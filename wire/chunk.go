@@ -20,7 +20,8 @@ const (
 type Chunk struct {
 	Session, Seq uint64 // name of the transfer
 	Index, Count uint32 // Index < Count
-	Attempt      uint32
+	Round        uint16 // times the transfer was announced before
+	Attempt      uint16 // of the Missing that asked last, 0 = none did
 	Payload      []byte // 1..ChunkBytes long; aliases the input of ParseChunk
 
 	head []byte // the header as parsed, aliases the input
@@ -37,7 +38,8 @@ func (c Chunk) AppendBinary(b []byte) ([]byte, error) {
 	b = binary.LittleEndian.AppendUint64(b, c.Session)
 	b = binary.LittleEndian.AppendUint64(b, c.Seq)
 	b = binary.LittleEndian.AppendUint32(b, c.Count)
-	b = binary.LittleEndian.AppendUint32(b, c.Attempt)
+	b = binary.LittleEndian.AppendUint16(b, c.Round)
+	b = binary.LittleEndian.AppendUint16(b, c.Attempt)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(c.Payload)))
 	b = binary.LittleEndian.AppendUint32(b, chunkSum(b[at:], c.Payload))
 	return append(b, c.Payload...), nil
@@ -57,7 +59,8 @@ func ParseChunk(b []byte) (Chunk, error) {
 		Session: binary.LittleEndian.Uint64(b[8:]),
 		Seq:     binary.LittleEndian.Uint64(b[16:]),
 		Count:   binary.LittleEndian.Uint32(b[24:]),
-		Attempt: binary.LittleEndian.Uint32(b[28:]),
+		Round:   binary.LittleEndian.Uint16(b[28:]),
+		Attempt: binary.LittleEndian.Uint16(b[30:]),
 		Payload: b[ChunkHeaderLen:],
 		head:    b[:ChunkHeaderLen],
 	}

@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-var goldenChunk = Chunk{Session: 0x0102030405060708, Seq: 9, Index: 1, Count: 3, Attempt: 2, Payload: []byte("halos")}
+var goldenChunk = Chunk{Session: 0x0102030405060708, Seq: 9, Index: 1, Count: 3, Round: 4, Attempt: 2, Payload: []byte("halos")}
 
 const goldenChunkHex = "01010000" + "01000000" + // kind, protocol, reserved, index
 	"0807060504030201" + "0900000000000000" + // session, seq
-	"03000000" + "02000000" + "05000000" + // count, attempt, length
-	"e3961c05" + "68616c6f73" // crc, payload
+	"03000000" + "0400" + "0200" + "05000000" + // count, round, attempt, length
+	"ce9eff8c" + "68616c6f73" // crc, payload
 
 func TestChunkGolden(t *testing.T) {
 	b, err := goldenChunk.AppendBinary([]byte{0xee})
@@ -31,7 +31,7 @@ func TestChunkGolden(t *testing.T) {
 	if err := c.Verify(); err != nil {
 		t.Error(err)
 	}
-	if c.Session != goldenChunk.Session || c.Seq != 9 || c.Index != 1 || c.Count != 3 || c.Attempt != 2 || string(c.Payload) != "halos" {
+	if c.Session != goldenChunk.Session || c.Seq != 9 || c.Index != 1 || c.Count != 3 || c.Round != 4 || c.Attempt != 2 || string(c.Payload) != "halos" {
 		t.Errorf("got %+v, want %+v", c, goldenChunk)
 	}
 	if &c.Payload[0] != &b[1+ChunkHeaderLen] {

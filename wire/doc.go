@@ -17,8 +17,9 @@
 //	 8  session  u64  names the transfer
 //	16  seq      u64  names the transfer
 //	24  count    u32  chunks of the transfer, at least 1
-//	28  attempt  u32  0 at first; a repair carries a higher one, so that no two
-//	                  publications of a chunk are the same bytes
+//	28  round    u16  times the transfer was announced before
+//	30  attempt  u16  of the Missing that asked for a repair last, 0 = none did;
+//	                  so no two publications of a chunk are the same bytes
 //	32  length   u32  of the payload, 1..ChunkBytes
 //	36  crc      u32  CRC-32C of bytes 0..36 and of the payload
 //	40  payload  [length]

@@ -1,0 +1,36 @@
+FUZZ ?= 20000x
+
+.PHONY: build test race fuzz bench lint testnet proto ci
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o halos .
+
+test:
+	go test ./...
+
+race:
+	go test -race ./...
+
+# Each fuzz target for FUZZ inputs: by count, since a time limit fails on a busy machine.
+fuzz:
+	@go list ./... | while read -r p; do \
+	  go test -list '^Fuzz' $$p | grep '^Fuzz' | while read -r f; do \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ) $$p >fuzz.log 2>&1 || { cat fuzz.log; rm -f fuzz.log; exit 1; }; \
+	  done || exit 1; \
+	done; rm -f fuzz.log
+
+bench:
+	go test -run '^$$' -bench . -benchtime 1s -count 5 ./tensor ./model ./optim
+
+lint:
+	golangci-lint run
+
+testnet:
+	go run . testnet
+
+# Needs protoc and protoc-gen-go.
+proto:
+	protoc --go_out=. --go_opt=paths=source_relative wire/halos.proto
+
+ci:
+	.ci/run

@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"halos/job"
+	"halos/testnet"
+)
+
+func (i *invocation) testnetCommand() *urfave.Command {
+	return &urfave.Command{
+		Name:      "testnet",
+		Usage:     "train on this machine with processes in several regions",
+		UsageText: "halos testnet [flags]",
+		Description: `Starts a process of this program for every node: one GPS, and in each region a
+server and its workers, joined by links with a round-trip time and a rate. Shows
+how the model learns, then sums up. Afterwards:
+
+    halos testnet --dir demo
+    halos generate --checkpoint demo -p "It is a truth"
+
+Slower links, more regions, other settings of the job:
+
+    halos testnet --regions 3 --workers 1 --rtt 200ms --rate 20mbit --set K=8
+
+Interrupt it (Ctrl-C) to end before the time is over: the processes hand over what
+they hold, the summary follows, the exit code is 130. Interrupt again to abort.`,
+		Flags: []urfave.Flag{
+			&urfave.IntFlag{Name: "regions", Value: 2, Usage: "have `N` regions"},
+			&urfave.IntFlag{Name: "workers", Value: 2, Usage: "have `N` workers in each region"},
+			&urfave.DurationFlag{Name: "duration", Value: time.Minute, Usage: "end after `TIME`, 0s with the job's tokens"},
+			presetFlag(),
+			setFlag(),
+			&urfave.StringFlag{Name: "job", Usage: "train the job of `FILE` instead of a preset"},
+			&urfave.StringFlag{Name: "rtt", Value: "80ms", Usage: "round-trip `TIME` between regions"},
+			&urfave.StringFlag{Name: "rate", Value: "100mbit", Usage: "bits per second between regions as `RATE`, 0 = no limit"},
+			&urfave.Uint64Flag{Name: "seed", Value: 1, Usage: "draw parameters and samples by `SEED`"},
+			&urfave.StringFlag{Name: "data", Usage: "train on the text `FILE`"},
+			&urfave.StringFlag{Name: "dir", DefaultText: "a temporary one, named at the start", Usage: "keep all files in `DIR`, empty or new"},
+			&urfave.BoolFlag{Name: "json", Usage: "print the result as one JSON object on stdout, the progress on stderr"},
+		},
+		Action: i.testnet,
+	}
+}
+
+func (i *invocation) testnet(c *urfave.Context) error {
+	if _, err := i.arguments(c, 0, ""); err != nil {
+		return err
+	}
+	cfg, err := i.testnetConfig(c)
+	if err != nil {
+		return err
+	}
+	result, err := testnet.Run(c.Context, cfg)
+	if err == nil && c.Context.Err() != nil {
+		err = errInterrupted
+	}
+	if c.Bool("json") && result.Schema != "" {
+		if failed := printJSON(i.Out, result); failed != nil {
+			return failed
+		}
+	}
+	return err
+}
+
+// testnetConfig checks the flags of a testnet.
+func (i *invocation) testnetConfig(c *urfave.Context) (testnet.Config, error) {
+	rtt, errRTT := testnet.ParseRTT(c.String("rtt"))
+	rate, errRate := testnet.ParseRate(c.String("rate"))
+	if err := together(c, errRTT, errRate); err != nil {
+		return testnet.Config{}, err
+	}
+	j, err := testnetJob(c)
+	if err != nil {
+		return testnet.Config{}, err
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return testnet.Config{}, fmt.Errorf("find this program: %w", err)
+	}
+	cfg := testnet.Config{
+		Binary:   binary,
+		Manifest: j.YAML(),
+		Regions:  c.Int("regions"),
+		Workers:  c.Int("workers"),
+		Duration: c.Duration("duration"),
+		Link:     testnet.Link{RTT: rtt, Rate: rate},
+		Dir:      c.String("dir"),
+		Log:      i.Out,
+		Abort:    i.aborted,
+	}
+	if c.Bool("json") {
+		cfg.Log = i.Err
+	}
+	if _, file := splitData(c.String("data")); file != "" {
+		if file, err = filepath.Abs(file); err != nil {
+			return testnet.Config{}, err
+		}
+		cfg.Args = append(cfg.Args, "--data", file)
+	}
+	return cfg, together(c, cfg.Validate())
+}
+
+// testnetJob makes the job of a testnet.
+func testnetJob(c *urfave.Context) (*job.Job, error) {
+	if file := c.String("job"); file != "" {
+		if c.IsSet("preset") || c.IsSet("set") || c.IsSet("seed") {
+			return nil, together(c, fmt.Errorf("--job takes all settings from its file: edit %s instead of giving --preset, --set or --seed", file))
+		}
+		j, err := readManifest(file)
+		return j, together(c, err)
+	}
+	j, err := newJob(c, c.String("data"))
+	if err != nil {
+		return nil, err
+	}
+	if c.IsSet("seed") {
+		j.Seed = c.Uint64("seed")
+	}
+	return j, nil
+}
+
+// printJSON prints v alone on its lines.
+func printJSON(w io.Writer, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}

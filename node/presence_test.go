@@ -1,0 +1,145 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"halos/wire"
+)
+
+// controlHost is a host in one control topic.
+type controlHost struct {
+	host.Host
+	*controlTopic
+	key     crypto.PrivKey
+	ps      *pubsub.PubSub
+	refused *refusals
+	log     *bytes.Buffer
+}
+
+func joinTestTopic(t *testing.T) controlHost {
+	t.Helper()
+	key := newKey(t)
+	h, _ := loopbackHost(t, hostOptions{Key: key})
+	ps, _, err := newPubsub(t.Context(), h, []string{testTopic}, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &bytes.Buffer{}
+	refused := &refusals{log: slog.New(slog.NewTextHandler(log, nil))}
+	topic, err := joinControl(ps, h.ID(), key, testTopic, refused)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return controlHost{h, topic, key, ps, refused, log}
+}
+
+// hear waits for the next control message and returns it in short.
+func (c controlHost) hear(t *testing.T) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	from, body, err := c.next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(from, " ", body.GetCount())
+}
+
+func TestControlTopic(t *testing.T) {
+	a, b, far := joinTestTopic(t), joinTestTopic(t), joinTestTopic(t)
+	connect(t, a, b)
+	connect(t, b, far) // hears a through b
+	awaitSubscriber(t, a.topic)
+	awaitSubscriber(t, far.topic)
+	for count := uint64(1); count <= 3; count++ {
+		if err := a.publish(t.Context(), &wire.Control{Session: 1, Count: count}); err != nil {
+			t.Fatal(err)
+		}
+		for name, hearer := range map[string]controlHost{"neighbour": b, "beyond": far} {
+			if got, want := hearer.hear(t), fmt.Sprint(a.ID(), " ", count); got != want {
+				t.Errorf("%s hears %s, want %s", name, got, want)
+			}
+		}
+	}
+	if err := a.publish(t.Context(), &wire.Control{Session: 1, Count: 3}); err == nil {
+		t.Error("published the same count twice")
+	}
+	if err := b.publish(t.Context(), &wire.Control{Session: 1, Count: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := a.hear(t), fmt.Sprint(b.ID(), " 1"); got != want { // and nothing of its own
+		t.Errorf("a hears %s, want %s", got, want)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := joinControl(a.ps, a.ID(), a.key, testTopic, a.refused); err != nil {
+		t.Errorf("join again: %v", err)
+	}
+}
+
+// TestControlTopicRefuses lets a peer publish what it may not, past joinControl.
+func TestControlTopicRefuses(t *testing.T) {
+	honest, hearer := joinTestTopic(t), joinTestTopic(t)
+	liar, liarPS, _ := gossip(t, testTopic)
+	connect(t, liar, hearer)
+	handle := publisher(t, liarPS, testTopic)
+	message := func(count uint64) []byte {
+		return seal(t, honest.key, &wire.Control{Session: 1, Count: count})
+	}
+	first := message(1)
+	for i, data := range [][]byte{
+		first,
+		[]byte("garbage"),
+		seal(t, honest.key, &wire.Control{Session: 1, Count: 1, Version: 7}), // same count, other content
+		append(bytes.Clone(first), 0), // not what was signed
+		message(2),
+	} {
+		if err := handle.Publish(t.Context(), data); err != nil {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
+	// One stream carries them in order, several validators take them: only the newest is sure to be heard.
+	for got := ""; got != fmt.Sprint(honest.ID(), " 2"); {
+		got = hearer.hear(t)
+		if !strings.HasPrefix(got, honest.ID().String()) {
+			t.Errorf("heard %s", got)
+		}
+	}
+	hearer.refused.mu.Lock()
+	defer hearer.refused.mu.Unlock()
+	if n := hearer.refused.by[liar.ID()]; n != 2 {
+		t.Errorf("%d messages refused, want 2", n)
+	}
+	if !strings.Contains(hearer.log.String(), liar.ID().String()) {
+		t.Errorf("the log does not name %s: %s", liar.ID(), hearer.log)
+	}
+}
+
+func TestRefusalsDoNotFloodTheLog(t *testing.T) {
+	var log bytes.Buffer
+	r := refusals{log: slog.New(slog.NewTextHandler(&log, nil))}
+	for range 1000 {
+		r.note("p", errControl)
+	}
+	if got := strings.Count(log.String(), "level=WARN"); got != 10 { // 1, 2, 4 .. 512
+		t.Errorf("%d lines for 1000 refusals, want 10", got)
+	}
+	for i := range 2 * maxRefusalPeers {
+		r.note(peer.ID(fmt.Sprint(i)), errControl)
+	}
+	if len(r.by) > maxRefusalPeers+1 || r.total != 1000+2*maxRefusalPeers {
+		t.Errorf("%d peers and %d refusals in the table", len(r.by), r.total)
+	}
+}
