@@ -43,7 +43,7 @@ manifest reads the part held out of FILE.`,
 			checkpointFlag(),
 			&urfave.StringFlag{Name: "data", Usage: "read `FILE`, or the held-out part of the job's text by NAME=FILE"},
 			&urfave.IntFlag{Name: "windows", Value: 512, Usage: "read `N` pieces of the model's context, evenly spread, 0 = all"},
-			&urfave.BoolFlag{Name: "json", Usage: "print JSON"},
+			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
 		},
 		Action: i.eval,
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -150,17 +151,15 @@ func fill(p []float32, v float32) {
 	}
 }
 
-// cutOff ends the context once something was written.
+// cutOff interrupts the program when it first writes.
 type cutOff struct {
 	lockedBuffer
+	once    sync.Once
 	signals chan<- os.Signal
 }
 
 func (c *cutOff) Write(b []byte) (int, error) {
-	select {
-	case c.signals <- os.Interrupt:
-	default:
-	}
+	c.once.Do(func() { c.signals <- os.Interrupt })
 	return c.lockedBuffer.Write(b)
 }
 

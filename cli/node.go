@@ -30,7 +30,7 @@ func nodeFlags(region, dir string) []urfave.Flag {
 		&urfave.StringSliceFlag{Name: "listen", EnvVars: []string{"HALOS_LISTEN"}, DefaultText: "TCP and QUIC on all interfaces", Usage: "listen on `MULTIADDR`, such as /ip4/0.0.0.0/tcp/4001; repeatable"},
 		&urfave.StringFlag{Name: "data", EnvVars: []string{"HALOS_DATA"}, Usage: "the job's text is in `FILE`, where it is not the built-in one"},
 		&urfave.IntFlag{Name: "threads", EnvVars: []string{"HALOS_THREADS"}, DefaultText: "all", Usage: "compute on `N` cores"},
-		&urfave.BoolFlag{Name: "no-mdns", EnvVars: []string{"HALOS_NO_MDNS"}, Usage: "neither announce this node on the LAN nor look for others there"},
+		&urfave.BoolFlag{Name: "no-mdns", DisableDefaultText: true, EnvVars: []string{"HALOS_NO_MDNS"}, Usage: "neither announce this node on the LAN nor look for others there"},
 		&urfave.StringFlag{Name: "log", EnvVars: []string{"HALOS_LOG"}, Value: "info", Usage: "log from `LEVEL` up: debug, info, warn or error"},
 
 		// For the processes of a testnet.

@@ -25,7 +25,7 @@ All that happened is in metrics.jsonl of the same directory.
     halos status --dir halos-us --json`,
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "dir", Value: runDir, EnvVars: []string{"HALOS_DIR"}, Usage: "ask the node in `DIR`"},
-			&urfave.BoolFlag{Name: "json", Usage: "print JSON (schema " + node.StatusSchema + ")"},
+			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON (schema " + node.StatusSchema + ")"},
 		},
 		Action: func(c *urfave.Context) error {
 			if _, err := i.arguments(c, 0, "dir"); err != nil {

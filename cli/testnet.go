@@ -44,7 +44,7 @@ they hold, the summary follows, the exit code is 130. Interrupt again to abort.`
 			&urfave.Uint64Flag{Name: "seed", Value: 1, Usage: "draw parameters and samples by `SEED`"},
 			&urfave.StringFlag{Name: "data", Usage: "train on the text `FILE`"},
 			&urfave.StringFlag{Name: "dir", DefaultText: "a temporary one, named at the start", Usage: "keep all files in `DIR`, empty or new"},
-			&urfave.BoolFlag{Name: "json", Usage: "print the result as one JSON object on stdout, the progress on stderr"},
+			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print the result as one JSON object on stdout, the progress on stderr"},
 		},
 		Action: i.testnet,
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ type golden struct {
 	norms   []float64 // of each AdamW step, before clipping
 	adamw   optim.AdamWConfig
 	lr      float64
-	shapeOf map[string][]int
+	shapes map[string][]int
 }
 
 // entry describes one tensor in the header of a safetensors file.
@@ -53,14 +54,14 @@ func readGolden(t *testing.T, file string) golden {
 	size := binary.LittleEndian.Uint64(raw)
 	header := map[string]json.RawMessage{}
 	decode(t, raw[8:8+size], &header)
-	g := golden{floats: map[string][]float32{}, shapeOf: map[string][]int{}}
+	g := golden{floats: map[string][]float32{}, shapes: map[string][]int{}}
 	g.readMetadata(t, header["__metadata__"])
 	delete(header, "__metadata__")
 	for name, text := range header {
 		var e entry
 		decode(t, text, &e)
 		data := raw[8+size:][e.Offsets[0]:e.Offsets[1]]
-		g.shapeOf[name] = e.Shape
+		g.shapes[name] = e.Shape
 		if name == "tokens" {
 			g.B, g.T = e.Shape[0], e.Shape[1]-1
 			for ; len(data) > 0; data = data[4:] {
@@ -109,13 +110,21 @@ func decode(t *testing.T, text []byte, into any) {
 // flat gathers the tensors under prefix into a slice laid out as the parameters.
 func (g golden) flat(t *testing.T, prefix string) []float32 {
 	t.Helper()
-	params := make([]float32, g.config.NumParams())
+	params, found := make([]float32, g.config.NumParams()), 0
 	for _, p := range g.config.Params() {
-		values, ok := g.floats[prefix+p.Name]
-		if !ok || len(values) != p.Len() {
-			t.Fatalf("%s%s has %d values, want %d", prefix, p.Name, len(values), p.Len())
+		if shape := g.shapes[prefix+p.Name]; !slices.Equal(shape, p.Shape) {
+			t.Fatalf("%s%s has shape %v, the golden %v", prefix, p.Name, p.Shape, shape)
 		}
-		copy(params[p.Offset:], values)
+		copy(params[p.Offset:], g.floats[prefix+p.Name])
+		found++
+	}
+	for name := range g.shapes {
+		if strings.HasPrefix(name, prefix) {
+			found--
+		}
+	}
+	if found != 0 {
+		t.Fatalf("the golden has %d tensors under %s that the model lacks", -found, prefix)
 	}
 	return params
 }

@@ -123,7 +123,7 @@ func (r *report) action(n *Node, from role, a roles.Action) {
 		}
 	case roles.Merged:
 		m.version, m.merged, m.global = a.Version, a.Version, a.Global.Version
-		r.append(Record{Event: "merged", Tier: globalTier.String(), Version: a.Version})
+		r.append(Record{Event: "merged", Tier: globalTier.String(), Version: a.Global.Version})
 	}
 }
 

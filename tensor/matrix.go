@@ -51,8 +51,9 @@ func (a Matrix) check() {
 // overwrites c whatever it held. c is not transposed and overlaps neither a nor b.
 // A NaN or infinity in a or b reaches c.
 //
-// Each element of c is summed over k in order, so its bits do not depend on how
-// many rows are multiplied with it, except below outerRows rows.
+// From 16 rows on, each element of c is summed over k in order, so its bits do not
+// depend on how many rows are multiplied with it. Fewer rows times a transposed b
+// are dot products in assembly, where the order depends on how b is aligned.
 func Gemm(alpha float32, a, b Matrix, beta float32, c Matrix) {
 	a.check()
 	b.check()

@@ -78,7 +78,7 @@ func TestBar(t *testing.T) {
 		{0, time.Minute, 80, "[........................................] 0s of 1m0s  training"},
 		{15 * time.Second, time.Minute, 80, "[##########..............................] 15s of 1m0s  training"},
 		{90 * time.Second, time.Minute, 80, "[########################################] 1m30s of 1m0s  training"},
-		{30 * time.Second, time.Minute, 36, "[#####.....] 30s of 1m0s  training"},
+		{30 * time.Second, time.Minute, 36, "[######......] 30s of 1m0s  training"},
 		{30 * time.Second, time.Minute, 26, "30s of 1m0s  training"},
 		{30 * time.Second, 0, 80, "30s  training"},
 	} {
