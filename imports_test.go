@@ -68,7 +68,6 @@ func TestImportDirections(t *testing.T) {
 				t.Errorf("%s imports %s: libp2p lives in node", p.ImportPath, i)
 			}
 			impure := []string{"time", "net", "os", "sync", "sync/atomic", "math/rand"}
-			// roles names the length of a tick with time.Duration and reads no clock.
 			if p.ImportPath == "halos/roles" && slices.Contains(impure, i) {
 				t.Errorf("roles imports %s: it does no I/O, reads no clock and shares nothing", i)
 			}

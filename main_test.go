@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -40,10 +39,10 @@ var toy = []string{
 type child struct {
 	*exec.Cmd
 	dir  string
-	join string // the address it printed
+	join string // the address by which others join
 }
 
-// start runs the program until it has printed its join line.
+// start runs the program until it takes part in its job.
 func start(ctx context.Context, t *testing.T, binary, name string, args ...string) *child {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
@@ -51,28 +50,15 @@ func start(ctx context.Context, t *testing.T, binary, name string, args ...strin
 	args = append([]string{command, "--dir", dir, "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"}, rest...)
 	c := &child{Cmd: exec.CommandContext(ctx, binary, args...), dir: dir}
 	c.Stderr = t.Output()
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	in := bufio.NewScanner(out)
-	for c.join == "" && in.Scan() {
-		for _, word := range strings.Fields(in.Text()) {
-			if strings.HasPrefix(word, "/ip4/") {
-				c.join = word
-			}
+	c.until(ctx, t, name+" starts", func(r node.Record) bool {
+		if r.Event == node.EventStart {
+			c.join = r.Addrs[0]
 		}
-	}
-	if c.join == "" {
-		t.Fatalf("%s printed no address: %v", name, c.Wait())
-	}
-	go func() {
-		for in.Scan() { // so that it never blocks on its output
-		}
-	}()
+		return r.Event == node.EventStart
+	})
 	return c
 }
 

@@ -97,26 +97,32 @@ func TestObey(t *testing.T) {
 	}
 }
 
-// A node on loopback starts, prints the line for others, and ends by request.
-func TestRunPrintsTheJoinLineAndDrains(t *testing.T) {
+// A node on loopback starts, prints the line for others, and ends as it is told to.
+func TestRunPrintsTheJoinLineAndEnds(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		args []string
 		want string
+		end  func(signals chan<- os.Signal, stdin *io.PipeWriter)
+		code int
 	}{
-		{"alone", nil, "halos join --region us /ip4/127.0.0.1/tcp/"},
-		{"in us", []string{"--region", "us"}, "halos join --region eu /ip4/127.0.0.1/tcp/"},
+		{"by interrupt", nil, "halos join --region us /ip4/127.0.0.1/tcp/", func(s chan<- os.Signal, _ *io.PipeWriter) { s <- os.Interrupt }, codeOK},
+		{"at its parent's word", []string{"--supervised", "--region", "us"}, "halos join --region eu /ip4/127.0.0.1/tcp/", func(_ chan<- os.Signal, in *io.PipeWriter) { io.WriteString(in, "drain\n") }, codeOK},
+		{"with its parent", []string{"--supervised"}, "halos join --region us /ip4/127.0.0.1/tcp/", func(_ chan<- os.Signal, in *io.PipeWriter) { in.Close() }, codeInterrupted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			signals := make(chan os.Signal, 1)
-			var logs lockedBuffer
+			in, stdin := io.Pipe()
+			defer stdin.Close()
 			out, stdout := io.Pipe()
+			var logs lockedBuffer
 			ended := make(chan int)
 			args := append([]string{"halos", "run", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--threads", "1"}, c.args...)
 			go func() {
-				ended <- Program{In: strings.NewReader(""), Out: stdout, Err: &logs, Signals: signals}.Run(t.Context(), args)
+				code := Program{In: in, Out: stdout, Err: &logs, Signals: signals}.Run(t.Context(), args)
 				stdout.Close()
+				ended <- code
 			}()
 			line, err := bufio.NewReader(out).ReadString('\n')
 			if err != nil {
@@ -125,9 +131,9 @@ func TestRunPrintsTheJoinLineAndDrains(t *testing.T) {
 			if !strings.HasPrefix(line, c.want) || !strings.Contains(line, "/p2p/12D3KooW") {
 				t.Errorf("stdout %q, want %s...", line, c.want)
 			}
-			signals <- os.Interrupt
-			if code := <-ended; code != codeOK {
-				t.Errorf("exit code %d after a drain, want 0; stderr: %s", code, logs.String())
+			c.end(signals, stdin)
+			if code := <-ended; code != c.code {
+				t.Errorf("exit code %d, want %d; stderr: %s", code, c.code, logs.String())
 			}
 		})
 	}

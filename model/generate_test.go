@@ -133,3 +133,22 @@ func TestGenerateErrors(t *testing.T) {
 		})
 	}
 }
+
+func BenchmarkGenerate(b *testing.B) {
+	for _, s := range []struct {
+		name string
+		c    Config
+	}{{"tiny", tiny}, {"small", small}} {
+		b.Run(s.name, func(b *testing.B) {
+			_, params, _ := made(s.c, 1, 1)
+			net := NewNet(s.c, 1, s.c.MaxPositionEmbeddings)
+			for b.Loop() {
+				err := Generate(b.Context(), net, params, []int32{1}, 200, Sampler{Temperature: 1}, func(int32) error { return nil })
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(200*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+}

@@ -17,15 +17,15 @@ import (
 
 // golden is one file of shared reference values made with PyTorch in float32.
 type golden struct {
-	config  model.Config
-	floats  map[string][]float32
-	tokens  []int32 // [B, T+1]
-	B, T    int
-	loss    float64
-	losses  []float64 // of each AdamW step
-	norms   []float64 // of each AdamW step, before clipping
-	adamw   optim.AdamWConfig
-	lr      float64
+	config model.Config
+	floats map[string][]float32
+	tokens []int32 // [B, T+1]
+	B, T   int
+	loss   float64
+	losses []float64 // of each AdamW step
+	norms  []float64 // of each AdamW step, before clipping
+	adamw  optim.AdamWConfig
+	lr     float64
 	shapes map[string][]int
 }
 

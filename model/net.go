@@ -52,7 +52,7 @@ type gradients struct {
 	act              []float32 // [B*T, F]
 }
 
-// NewNet returns a Net for a valid config. It takes about 4*B*T*(17*L*C + V) bytes
+// NewNet returns a Net for a valid config. It takes about 4*(B*T*(15*L*C + V) + 2*T*T) bytes
 // if F is 4C.
 func NewNet(c Config, batch, context int) *Net {
 	C, F, n := c.HiddenSize, c.IntermediateSize, batch*context

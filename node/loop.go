@@ -55,7 +55,7 @@ func (n *Node) loop(ctx context.Context) error {
 	defer close(n.stopped)
 	n.evaluate(ctx)
 	n.flush()
-	tick := time.NewTicker(roles.TickLength)
+	tick := time.NewTicker(time.Second / roles.TicksPerSecond)
 	defer tick.Stop()
 	drain := n.drain
 	for n.fault == nil && n.left > 0 {

@@ -4,13 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"halos/optim"
 )
 
-// TickLength is the time one Tick stands for.
-const TickLength = 250 * time.Millisecond
+// TicksPerSecond is how often a role expects a Tick.
+const TicksPerSecond = 4
 
 // Ticks that the roles wait for things.
 const (

@@ -9,7 +9,7 @@ type Event interface{ event() }
 // here.
 type Action interface{ action() }
 
-// Tick is the passing of TickLength of time.
+// Tick is the passing of time: one comes TicksPerSecond times a second.
 type Tick struct{}
 
 // Drain asks a role to finish: a worker stops after its current step, a server
