@@ -89,7 +89,7 @@ func TestControlTopic(t *testing.T) {
 			}
 		}
 	}
-	if err := a.publish(t.Context(), &wire.Control{Session: 1, Count: count}); err == nil {
+	if err := a.publish(t.Context(), &wire.Control{Session: 1, Count: count, Version: 7}); err == nil {
 		t.Error("published the same count twice")
 	}
 	if err := b.publish(t.Context(), &wire.Control{Session: 1, Count: 1}); err != nil {

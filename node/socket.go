@@ -74,8 +74,7 @@ func serveStatus(ctx context.Context, path string, status func() Status) error {
 		}
 		answers.Go(func() error {
 			defer conn.Close()
-			s := status()
-			s.finite()
+			s := status().encodable()
 			conn.SetDeadline(time.Now().Add(statusTimeout))
 			json.NewEncoder(conn).Encode(s) // a reader that is gone needs no answer
 			return nil

@@ -82,16 +82,28 @@ type ByteStatus struct {
 	Local uint64 `json:"local"` // deltas handed over inside the process, part of none
 }
 
-// finite replaces the floats that JSON has no form for by zero.
-func (s *Status) finite() {
-	floats := []*float64{&s.Uptime}
+// encodable returns s as JSON can hold it: empty lists instead of missing ones, zero for what is no number.
+// It changes nothing that s points to.
+func (s Status) encodable() Status {
+	for _, list := range []*[]string{&s.Roles, &s.Addrs} {
+		*list = append([]string{}, *list...)
+	}
+	s.Peers = append([]PeerStatus{}, s.Peers...)
+	for i := range s.Peers {
+		s.Peers[i].Roles = append([]string{}, s.Peers[i].Roles...)
+	}
+	zeroNonFinite([]*float64{&s.Uptime})
 	if s.Worker != nil {
-		floats = append(floats, &s.Worker.TokensPerSecond, &s.Worker.Loss, &s.Worker.Blocked)
+		w := *s.Worker
+		zeroNonFinite([]*float64{&w.TokensPerSecond, &w.Loss, &w.Blocked})
+		s.Worker = &w
 	}
 	if s.GPS != nil {
-		floats = append(floats, &s.GPS.ValLoss)
+		g := *s.GPS
+		zeroNonFinite([]*float64{&g.ValLoss})
+		s.GPS = &g
 	}
-	zeroNonFinite(floats)
+	return s
 }
 
 func zeroNonFinite(floats []*float64) {

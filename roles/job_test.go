@@ -57,4 +57,20 @@ func TestJob(t *testing.T) {
 	}
 }
 
-func TestOne(t *testing.T) { fmt.Println() }
+func TestOne(t *testing.T) {
+	w := newWorld(uint64(*one), planOf(uint64(*one)))
+	w.trace = func(p *proc, ev Event, acts []Action) {
+		if _, ok := ev.(Tick); ok && len(acts) == 0 {
+			return
+		}
+		fmt.Printf("%7.2f %-6s %T%+v\n", float64(w.now)/float64(tick), p.id, ev, ev)
+		for _, a := range acts {
+			fmt.Printf("                 -> %T%+v\n", a, a)
+		}
+	}
+	fmt.Printf("%+v\n", w.plan)
+	fmt.Println(w.run(jobLimit))
+}
+
+var one = flag.Int("one", 0, "")
+

@@ -13,7 +13,13 @@ func (w *world) mishaps() {
 
 // mishap does something bad to p.
 func (w *world) mishap(p *proc) {
-	if p.role == nil {
+	if p.role == nil || p.dead {
+		return
+	}
+	if w.gps.finished || w.gps.role != nil && w.gps.role.(*GPS).complete() { // let all hear of it
+		if p.up != nil {
+			p.up.sever()
+		}
 		return
 	}
 	lps := p.server == w.gps

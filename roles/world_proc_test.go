@@ -61,6 +61,9 @@ func (p *proc) later(d moment, f func()) {
 // start begins a life from what is on disk. Terms and sessions grow.
 func (p *proc) start() {
 	w := p.w
+	if p.dead {
+		return
+	}
 	p.life++
 	p.starts++
 	p.draining, p.writing, p.round, p.up = false, false, nil, nil
@@ -135,7 +138,11 @@ func (p *proc) connect() {
 // step folds an event into the role and does what it wants done. from is the link of
 // the hello that is being answered.
 func (p *proc) step(ev Event, from *link) {
-	for _, a := range p.role.Step(ev) {
+	acts := p.role.Step(ev)
+	if p.w.trace != nil {
+		p.w.trace(p, ev, acts)
+	}
+	for _, a := range acts {
 		p.w.checks.action(p, ev, a)
 		p.perform(a, from)
 	}
@@ -234,16 +241,33 @@ func copyState(s State) State {
 	return c
 }
 
+// finish takes a role that has nothing left to do off its process. Those who are down
+// when their server goes for good have missed the end.
 func (p *proc) finish(f Finished) {
 	p.finished = f.Ended
 	p.end()
 	switch {
+	case f.Ended:
+		for _, c := range p.w.procs {
+			if c.server == p && c.role == nil && !c.finished {
+				c.miss()
+			}
+		}
 	case f.Diverged:
 		p.w.after(tick+p.w.upTo(20*tick), p.start)
 	case !f.Ended && p.draining:
 		p.w.after(tick+p.w.upTo(40*tick), p.start)
 	case !f.Ended:
 		p.w.checks.fault("%s: finished before the end of the job", p.id)
+	}
+}
+
+func (p *proc) miss() {
+	p.dead = true
+	for _, c := range p.w.procs {
+		if c.server == p {
+			c.miss()
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type world struct {
 	procs   []*proc
 	checks  checks
 	refused int
+	trace   func(*proc, Event, []Action)
 }
 
 // plan is what makes one world unlike another.
