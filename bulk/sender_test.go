@@ -45,6 +45,7 @@ func TestSender(t *testing.T) {
 	}
 	forget := func(seq uint64) func(*Sender) { return func(s *Sender) { s.Forget(seq) } }
 	reset := func(seq uint64) func(*Sender) { return func(s *Sender) { s.Reset(seq) } }
+	again := func(s *Sender) { s.Offer(1, 6, frame("a", 6, 2*testChunk)) }
 	drain := func(s *Sender) {
 		for ok := true; ok; {
 			_, ok = s.Next()
@@ -75,6 +76,7 @@ func TestSender(t *testing.T) {
 		{"all again after a reset", steps{credit(5, 2), drain, reset(0), credit(5, 3)}, "5:0r1a0 5:1r1a0 5:2r1a0"},
 		{"reset of the later only", steps{credit(6, 1), drain, reset(6), credit(5, 1), credit(6, 1)}, "5:0 6:0r1a0"},
 		{"an attempt ends with its round", steps{credit(6, 2), missing(6, 0, 7, 1), reset(0), credit(6, 1)}, "6:0r1a0"},
+		{"offered again", steps{credit(6, 1), drain, again, credit(6, 1)}, "6:0r1a0"},
 		{"forgotten up to", steps{credit(5, 1), credit(6, 1), forget(5)}, "6:0"},
 		{"all forgotten", steps{credit(5, 1), credit(6, 1), forget(99)}, ""},
 		{"nothing forgotten", steps{credit(5, 1), forget(4)}, "5:0"},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"container/heap"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -229,71 +228,6 @@ func (w *world) disconnect(c *client) {
 	w.after(noticed+w.between(0, 2*time.Second), func() { w.connect(c) })
 }
 
-// pump publishes what the sender has, a chunk a millisecond.
-func (w *world) pump(c *client) {
-	if w.credit {
-		for _, o := range c.s.offers {
-			o.upto = o.count
-		}
-	}
-	b, ok := c.s.Next()
-	if c.pumping = ok; !ok {
-		return
-	}
-	w.sent++
-	w.publish(c, b)
-	w.after(time.Millisecond, func() { w.pump(c) })
-}
-
-func (w *world) publish(c *client, b []byte) {
-	if !c.up || w.rng.Float64() < w.loss {
-		return
-	}
-	if w.attempt {
-		b = reseal(b, func(c *wire.Chunk) { c.Round, c.Attempt = 0, 0 })
-	}
-	if w.rng.Float64() < w.duplicate {
-		w.fly(c, slices.Clone(b))
-	}
-	if w.rng.Float64() < w.corrupt {
-		at := wire.ChunkHeaderLen + w.rng.IntN(len(b)-wire.ChunkHeaderLen)
-		b[at] ^= 1 << w.rng.IntN(8)
-		if w.crc {
-			b = reseal(b, func(*wire.Chunk) {})
-		}
-	}
-	w.fly(c, b)
-}
-
-func reseal(b []byte, change func(*wire.Chunk)) []byte {
-	c, _ := wire.ParseChunk(b)
-	change(&c)
-	b, _ = c.AppendBinary(nil)
-	return b
-}
-
-func (w *world) fly(c *client, b []byte) {
-	if w.flying++; w.flying > 2*w.r.cfg.ChunkBudget {
-		w.failf("%d chunks on their way, queues hold twice the budget of %d", w.flying, w.r.cfg.ChunkBudget)
-	}
-	epoch, stale := c.epoch, w.rng.Float64() < w.stale
-	w.after(ackDelay+w.delay+w.between(0, w.jitter), func() {
-		w.flying--
-		if c.epoch != epoch && !stale {
-			return
-		}
-		sum := sha256.Sum256(append(b, c.name...))
-		if w.seen[sum] {
-			return
-		}
-		w.seen[sum] = true
-		err := w.r.Chunk(c.name, b, w.now)
-		if errors.Is(err, ErrGarbage) || errors.Is(err, ErrMismatch) || w.corrupt == 0 && errors.Is(err, ErrCorrupt) {
-			w.failf("verdict on an honest chunk: %w", err)
-		}
-	})
-}
-
 // act performs the receiver's events, as a node would.
 func (w *world) act() {
 	if w.sha {
@@ -342,50 +276,4 @@ func (w *world) decide(c *client, e Event) {
 	w.decided++
 	w.after(w.between(0, 50*time.Millisecond), func() { w.r.Release(e.Frame) })
 	w.stream(c, func() { c.s.Forget(e.Seq) })
-}
-
-// trusting is a hash that always says what is hoped for.
-type trusting struct{ sum [32]byte }
-
-func (h trusting) Write(b []byte) (int, error) { return len(b), nil }
-func (h trusting) Sum(b []byte) []byte         { return append(b, h.sum[:]...) }
-func (h trusting) Reset()                      {}
-func (h trusting) Size() int                   { return len(h.sum) }
-func (h trusting) BlockSize() int              { return testChunk }
-
-// audit recounts what the receiver keeps count of.
-func (r *Receiver) audit() error {
-	out, sending, used := 0, 0, 0
-	for _, p := range r.order {
-		t := p.active
-		if !p.live && t == nil || len(p.queue) > MaxQueued || r.peers[p.name] != p {
-			return fmt.Errorf("peer %+v", p)
-		}
-		if t == nil {
-			continue
-		}
-		used += cap(t.frame)
-		if p.live {
-			sending++
-		}
-		lacks := 0
-		for i := range t.granted {
-			if t.lack.has(i) {
-				lacks++
-			}
-		}
-		if lacks != t.out {
-			return fmt.Errorf("%s has %d chunks of credit out, counted as %d", p.name, lacks, t.out)
-		}
-		out += lacks
-	}
-	switch {
-	case out != r.out || sending != r.sending || len(r.peers) != len(r.order):
-		return fmt.Errorf("%d chunks out to %d of %d peers, counted as %d to %d of %d", out, sending, len(r.peers), r.out, r.sending, len(r.order))
-	case out > r.cfg.ChunkBudget+minWindow*sending:
-		return fmt.Errorf("%d chunks of credit out, budget %d", out, r.cfg.ChunkBudget)
-	case used > r.slots.used || r.slots.used+r.slots.idle > r.slots.budget:
-		return fmt.Errorf("slots: %d bytes in transfers, %d lent, %d idle, budget %d", used, r.slots.used, r.slots.idle, r.slots.budget)
-	}
-	return nil
 }

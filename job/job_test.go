@@ -21,6 +21,9 @@ func fixed(t *testing.T) *Job {
 		t.Fatal(err)
 	}
 	j.Salt = "0123456789abcdef"
+	// Pinned here, so that a preset can be tuned without a look at every test.
+	j.H, j.Alpha, j.Batch, j.GlobalBatch = 4, 0.25, 4, 16
+	j.Optimizer.LR, j.Optimizer.Warmup = 2e-3, 20
 	return j
 }
 

@@ -34,7 +34,9 @@ func newPubsub(ctx context.Context, h host.Host, topics []string, inFlight int) 
 	queue := max(minPubsubQueue, 2*inFlight)
 	params := pubsub.DefaultGossipSubParams()
 	params.HistoryLength, params.HistoryGossip = 1, 0 // nothing is asked for by gossip: chunks are repaired, presence is repeated
-	params.IDontWantMessageThreshold = math.MaxInt    // chunks have no second path that it could silence
+	// Presence is small and repeated: three neighbours reach everyone, six would double the traffic.
+	params.D, params.Dlo, params.Dhi, params.Dscore, params.Dout = 3, 2, 6, 3, 0
+	params.IDontWantMessageThreshold = math.MaxInt // chunks have no second path that it could silence
 	filter := pubsub.WrapLimitSubscriptionFilter(pubsub.NewAllowlistSubscriptionFilter(topics...), maxSubscriptions)
 	ps, err := pubsub.NewGossipSub(ctx, h,
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),

@@ -104,6 +104,9 @@ func ReadStatus(ctx context.Context, dir string) (Status, error) {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return Status{}, fmt.Errorf("the node in %s answered %d bytes that are no status: %w", abs, len(raw), err)
 	}
+	if s.Schema == "" {
+		return Status{}, fmt.Errorf("%w in %s any more: it is stopping", ErrNotRunning, abs)
+	}
 	if s.Schema != StatusSchema {
 		return Status{}, fmt.Errorf("the node in %s speaks %q, this program %q: use the same version", abs, s.Schema, StatusSchema)
 	}

@@ -135,6 +135,7 @@ func TestReadStatusFails(t *testing.T) {
 		{"never started", func(t *testing.T) string { return nodeDir(t, "n") }, "start it with halos run", true},
 		{"nothing", answer(""), "answered 0 bytes", false},
 		{"garbage", answer("hello"), "answered 5 bytes that are no status", false},
+		{"stopping", answer("{}"), "it is stopping", true},
 		{"other version", answer(`{"schema":"halos.status/2"}`), `speaks "halos.status/2"`, false},
 	}
 	for _, tt := range tests {
