@@ -171,3 +171,34 @@ func TestDrainAndContinue(t *testing.T) {
 		t.Errorf("%d rounds at the stop, %d at the end, want some and 2000", stopped.rounds, ended.rounds)
 	}
 }
+
+func TestJoinOnTheLAN(t *testing.T) {
+	if _, err := multicastFamilies(); err != nil {
+		t.Skipf("this machine has no multicast: %v", err)
+	}
+	ctx := deadline(t)
+	dir := filepath.Join(t.TempDir(), "second")
+	first := testNode(t, Config{Job: smallJob(t, 16*2*10_000_000), Region: "eu", MDNS: true})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return first.Run(ctx) })
+	second := testNode(t, Config{Dir: dir, JobID: first.JobID()[:16], Region: "us", MDNS: true})
+	group.Go(func() error {
+		defer first.Drain() // it is the other's server
+		return second.Run(ctx)
+	})
+	for released := false; !released; {
+		if wait(ctx, 20*time.Millisecond); ctx.Err() != nil {
+			t.Fatal("the second node contributed nothing")
+		}
+		if !second.call(func() {
+			s := second.status()
+			released = s.LPS != nil && s.LPS.Durable > 0
+		}) {
+			t.Fatal(group.Wait())
+		}
+	}
+	second.Drain()
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
