@@ -158,8 +158,8 @@ func (d *directory) claim(manifest []byte) error {
 		return nil
 	}
 	if !bytes.Equal(held, manifest) {
-		return fmt.Errorf("directory %s belongs to job %x, not to %x: use another --dir for this job",
-			d.path, sha256.Sum256(held), sha256.Sum256(manifest))
+		return fmt.Errorf("%w: directory %s belongs to job %x, not to %x: use another --dir for this job",
+			ErrMismatch, d.path, sha256.Sum256(held), sha256.Sum256(manifest))
 	}
 	return nil
 }

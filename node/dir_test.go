@@ -178,7 +178,7 @@ const lockedDirEnv = "HALOS_TEST_LOCKED_DIR"
 func TestKilledNodeReleasesDir(t *testing.T) {
 	if path := os.Getenv(lockedDirEnv); path != "" {
 		tempDir(t, path)
-		fmt.Println("locked")
+		os.Stdout.WriteString("locked\n")
 		io.Copy(io.Discard, os.Stdin) // until the parent is gone
 		return
 	}

@@ -21,7 +21,9 @@ const (
 	helloWait  = 10 * time.Second       // for the first message of a stream
 	writeWait  = 30 * time.Second       // for a peer to take a message
 	pumpEvery  = 100 * time.Millisecond // between looks at transfers that stand still
-	maxMessage = 256 << 10              // bytes of a message on the ack stream: a hello with thousands of leases
+	topicRetry = 50 * time.Millisecond  // between attempts to leave or join a topic whose handle is going
+	topicTries = 40
+	maxMessage = 256 << 10 // bytes of a message on the ack stream: a hello with thousands of leases
 )
 
 // downlink is the server end of a tier: the ack and model streams of its clients,
@@ -33,7 +35,7 @@ type downlink struct {
 	topic   *pubsub.Topic
 	sub     *pubsub.Subscription // never read: the validator consumes
 	vectors chan []float32       // spare decode buffers, [n] each
-	cancel  context.CancelFunc
+	cancel  context.CancelFunc   // of the pump
 
 	newest *modelFrame // of the server's current version; the loop's
 
@@ -73,20 +75,26 @@ func (n *Node) serve(ctx context.Context, t tier) (*downlink, error) {
 	return d, nil
 }
 
-// close ends the server end: its clients look for another server. The loop calls it.
+// close ends the server end. The loop calls it, once.
 func (d *downlink) close() {
 	d.cancel()
 	d.sub.Cancel()
 	for _, c := range d.conns {
 		c.finish()
 	}
-	// The pump has the receiver to itself; validators of chunks under way find no transfer.
-	if err := d.topic.Close(); err != nil {
-		d.n.log.Debug("delta topic not closed", "tier", d.tier, "err", err)
-	}
 	if err := d.n.pubsub.UnregisterTopicValidator(d.n.deltaTopic(d.tier)); err != nil {
 		d.n.log.Debug("delta topic validator not removed", "tier", d.tier, "err", err)
 	}
+	// The end of the subscription reaches pubsub a little later.
+	d.n.group.Go(func() error {
+		for range topicTries {
+			if d.topic.Close() == nil {
+				break
+			}
+			time.Sleep(topicRetry)
+		}
+		return nil
+	})
 }
 
 // validate is the end of the line for every chunk: it is copied into its slot, or

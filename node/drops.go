@@ -105,9 +105,8 @@ const maxRefusalPeers = 1024
 type refusals struct {
 	log *slog.Logger
 
-	mu    sync.Mutex
-	total uint64
-	by    map[peer.ID]uint64
+	mu sync.Mutex
+	by map[peer.ID]uint64
 }
 
 // note counts one refusal of something that came from p. It is safe for concurrent use.
@@ -121,7 +120,6 @@ func (r *refusals) note(p peer.ID, err error) {
 	if _, known := r.by[p]; !known && len(r.by) >= maxRefusalPeers {
 		key = ""
 	}
-	r.total++
 	r.by[key]++
 	if n := r.by[key]; n&(n-1) == 0 {
 		r.log.Warn("refused", "peer", p, "times", n, "err", err)

@@ -83,6 +83,6 @@ func (n *Node) measured(version, committed uint64, loss float64, took time.Durat
 	tokens := committed * uint64(n.job.Context())
 	n.log.Info("validation", "loss", loss, "version", version, "tokens", tokens)
 	n.report.append(Record{
-		Event: "eval", Tier: globalTier.String(), Loss: loss, Version: version, Tokens: tokens, Seconds: took.Seconds(),
+		Event: EventEval, Tier: globalTier.String(), Loss: loss, Version: version, Tokens: tokens, Seconds: took.Seconds(),
 	})
 }

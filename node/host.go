@@ -66,7 +66,7 @@ func (d dialFunc) DialContext(ctx context.Context, network, addr string) (net.Co
 func newHost(o hostOptions) (host.Host, *traffic, error) {
 	want, err := parseListen(o.Listen, o.DialTCP != nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	limits, err := newResourceManager()
 	if err != nil {

@@ -93,9 +93,6 @@ func TestHostsTalk(t *testing.T) {
 					t.Errorf("%s counts %d bytes sent, want %d and a little", name, sent, n)
 				}
 			}
-			if got := fromB.received.Load(); got < n {
-				t.Errorf("b counts %d bytes received, want at least %d", got, n)
-			}
 			if agent, err := b.Peerstore().Get(a.ID(), "AgentVersion"); agent != "halos/test" {
 				t.Errorf("b knows a as %v, %v", agent, err)
 			}

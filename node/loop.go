@@ -165,7 +165,10 @@ func (n *Node) finish(r role, f roles.Finished) {
 		n.trainer.stop()
 		n.leave(regionTier)
 	case lps:
+		n.closeDown(regionTier)
 		n.leave(globalTier)
+	case gps:
+		n.closeDown(globalTier)
 	}
 	if f.Diverged {
 		n.fault = ErrDiverged
@@ -173,6 +176,13 @@ func (n *Node) finish(r role, f roles.Finished) {
 	if n.draining {
 		n.drainNext()
 	}
+}
+
+// closeDown ends the server end of a tier: its clients get what is on its way to
+// them and then look for another server.
+func (n *Node) closeDown(t tier) {
+	n.open[t].Store(nil)
+	n.down[t].close()
 }
 
 // leave ends the client end of a tier.

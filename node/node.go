@@ -257,7 +257,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		return errors.Join(err, n.group.Wait())
 	}
 	err = n.loop(ctx)
-	n.log.Info("stopping", "err", err)
+	n.report.stopped(n, err)
 	cancel()
 	for t := range tiers {
 		if c := n.up[t]; c != nil {

@@ -155,7 +155,7 @@ func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 	for i := range 2 * maxRefusalPeers {
 		r.note(peer.ID(fmt.Sprint(i)), errControl)
 	}
-	if len(r.by) > maxRefusalPeers+1 || r.total != 1000+2*maxRefusalPeers {
-		t.Errorf("%d peers and %d refusals in the table", len(r.by), r.total)
+	if len(r.by) > maxRefusalPeers+1 {
+		t.Errorf("%d peers in the table, want at most %d", len(r.by), maxRefusalPeers+1)
 	}
 }

@@ -53,13 +53,24 @@ func (r *report) append(rec Record) {
 
 // started records who this node is and what it continues from.
 func (r *report) started(n *Node) {
-	r.append(Record{Event: "start", Roles: n.roleNames(), Addrs: n.JoinAddrs(), Job: n.id.String(), Session: n.start})
+	r.append(Record{Event: EventStart, Roles: n.roleNames(), Addrs: n.JoinAddrs(), Job: n.id.String(), Session: n.start})
 	for role := range roleCount {
 		if version := n.restored[role]; version != nil {
-			r.append(Record{Event: "restored", Tier: tierAbove(role).String(), Version: *version})
+			r.append(Record{Event: EventRestored, Tier: tierAbove(role).String(), Version: *version})
 			r.marks[role].version = *version
 		}
 	}
+}
+
+// stopped records the end of the node.
+func (r *report) stopped(n *Node, err error) {
+	reason := "done"
+	if err != nil {
+		reason = err.Error()
+	}
+	n.log.Info("stopping", "reason", reason)
+	r.bytes(n)
+	r.append(Record{Event: EventStop, Reason: reason})
 }
 
 // round records a round of the worker. The trainer calls it.
@@ -79,7 +90,7 @@ func (r *report) round(n *Node, t roles.Train, res train.Result, took, waited ti
 		return
 	}
 	r.append(Record{
-		Event: "round", Client: n.self, Session: n.start, Steps: uint64(res.Steps), Tokens: res.Tokens,
+		Event: EventRound, Client: n.self, Session: n.start, Steps: uint64(res.Steps), Tokens: res.Tokens,
 		Loss: res.Loss, Seconds: took.Seconds(), Blocked: waited.Seconds(), Version: t.Base.Version,
 	})
 }
@@ -97,7 +108,7 @@ func (r *report) action(n *Node, from role, a roles.Action) {
 			via = "local"
 			r.localBytes.Add(uint64(4 * n.params))
 		}
-		rec := named("sent", n.tierBelow(from), a.Name)
+		rec := named(EventSent, n.tierBelow(from), a.Name)
 		rec.Steps, rec.Via = a.Steps, via
 		for _, iv := range a.Samples {
 			rec.Samples = append(rec.Samples, [2]uint64{iv.Start, iv.End})
@@ -105,25 +116,25 @@ func (r *report) action(n *Node, from role, a roles.Action) {
 		r.append(rec)
 	case roles.Released:
 		m.released, m.outbox = a.Seq, m.outbox-1
-		r.append(named("released", n.tierBelow(from), a.Name))
+		r.append(named(EventReleased, n.tierBelow(from), a.Name))
 	case roles.Applied:
 		m.version = a.Version
-		rec := named("applied", tierAbove(from), a.Name)
+		rec := named(EventApplied, tierAbove(from), a.Name)
 		rec.Version, rec.Staleness, rec.Steps, rec.Loss = a.Version, a.Staleness, a.Steps, float64(a.Loss)
 		r.append(rec)
 	case roles.Refused:
 		n.log.Warn("delta refused", "client", a.Client, "seq", a.Seq, "reason", a.Reason)
-		rec := named("refused", tierAbove(from), a.Name)
+		rec := named(EventRefused, tierAbove(from), a.Name)
 		rec.Reason = a.Reason
 		r.append(rec)
 	case roles.Lost:
 		n.log.Warn("deltas lost with their sender", "client", a.Client, "from", a.From, "to", a.To)
 		for seq := a.From; seq <= a.To && seq < a.From+maxLostRecords; seq++ {
-			r.append(named("lost", tierAbove(from), roles.Name{Client: a.Client, Session: a.Session, Seq: seq}))
+			r.append(named(EventLost, tierAbove(from), roles.Name{Client: a.Client, Session: a.Session, Seq: seq}))
 		}
 	case roles.Merged:
 		m.version, m.merged, m.global = a.Version, a.Version, a.Global.Version
-		r.append(Record{Event: "merged", Tier: globalTier.String(), Version: a.Global.Version})
+		r.append(Record{Event: EventMerged, Tier: globalTier.String(), Version: a.Global.Version})
 	}
 }
 
@@ -145,7 +156,7 @@ func (r *report) tick(n *Node) {
 func (r *report) bytes(n *Node) {
 	b := r.count(n)
 	r.append(Record{
-		Event: "bytes", WAN: b.WAN, LAN: b.LAN, Topic: b.Topic, Local: b.Local, Dropped: n.drops.lost(),
+		Event: EventBytes, WAN: b.WAN, LAN: b.LAN, Topic: b.Topic, Local: b.Local, Dropped: n.drops.lost(),
 	})
 }
 

@@ -25,7 +25,7 @@ func (n *Node) snapshot(r role, id uint64) {
 		if err != nil {
 			n.log.Error("snapshot failed: nothing more becomes durable until one succeeds", "role", r, "err", err)
 		} else {
-			n.report.append(Record{Event: "checkpoint", Tier: tierAbove(r).String(), Version: s.Version, Path: path})
+			n.report.append(Record{Event: EventCheckpoint, Tier: tierAbove(r).String(), Version: s.Version, Path: path})
 		}
 		n.post(event{to: r, ev: roles.SnapshotDone{ID: id, Failed: err != nil}})
 		return nil

@@ -257,8 +257,7 @@ func (n *Node) resign() {
 	n.stopUp[globalTier]()
 	n.machines[lps] = nil
 	n.left--
-	n.open[regionTier].Store(nil)
-	n.down[regionTier].close()
+	n.closeDown(regionTier)
 	n.down[regionTier] = nil
 	n.cfg.Roles = slices.DeleteFunc(n.cfg.Roles, func(r string) bool { return r == lps.String() })
 	n.step(worker, roles.ServerGone{}, nil)

@@ -12,71 +12,60 @@ import (
 // maxTrafficPeers bounds the table of traffic: peer ids cost their owner nothing.
 const maxTrafficPeers = 4096
 
-// traffic counts the bytes of all libp2p streams by remote peer, without what encryption and the muxer
-// add to them. Unlike libp2p's own counter, which it replaces in the host, it is exact at any moment.
+// traffic counts the bytes sent over all libp2p streams by remote peer, without what encryption and the
+// muxer add to them. It takes the place of libp2p's own counter, which lags a second behind.
 type traffic struct {
-	metrics.Reporter // the reading half of the interface, which nobody calls
+	metrics.Reporter // what libp2p reports besides and reads is nobody's concern
 
-	sent, received atomic.Uint64
-
-	mu    sync.RWMutex
-	peers map[peer.ID]*peerTraffic // at most maxTrafficPeers; those beyond count in the totals only
+	mu   sync.RWMutex
+	sent map[peer.ID]*atomic.Uint64 // at most maxTrafficPeers; those beyond are not counted
 }
-
-type peerTraffic struct{ sent, received atomic.Uint64 }
 
 func newTraffic() *traffic {
-	return &traffic{Reporter: metrics.NewBandwidthCounter(), peers: make(map[peer.ID]*peerTraffic)}
+	return &traffic{Reporter: metrics.NewBandwidthCounter(), sent: make(map[peer.ID]*atomic.Uint64)}
 }
 
-// LogSentMessage adds to the total of bytes sent.
-func (t *traffic) LogSentMessage(size int64) { t.sent.Add(uint64(size)) }
+// LogSentMessage does nothing: LogSentMessageStream hears of the same bytes.
+func (*traffic) LogSentMessage(int64) {}
 
-// LogRecvMessage adds to the total of bytes received.
-func (t *traffic) LogRecvMessage(size int64) { t.received.Add(uint64(size)) }
+// LogRecvMessage does nothing.
+func (*traffic) LogRecvMessage(int64) {}
+
+// LogRecvMessageStream does nothing: each end counts what it sends.
+func (*traffic) LogRecvMessageStream(int64, protocol.ID, peer.ID) {}
 
 // LogSentMessageStream adds to the bytes sent to p.
 func (t *traffic) LogSentMessageStream(size int64, _ protocol.ID, p peer.ID) {
-	if of := t.of(p); of != nil {
-		of.sent.Add(uint64(size))
-	}
-}
-
-// LogRecvMessageStream adds to the bytes received from p.
-func (t *traffic) LogRecvMessageStream(size int64, _ protocol.ID, p peer.ID) {
-	if of := t.of(p); of != nil {
-		of.received.Add(uint64(size))
-	}
-}
-
-// of returns the counters of p, nil if the table is full.
-func (t *traffic) of(p peer.ID) *peerTraffic {
 	t.mu.RLock()
-	of := t.peers[p]
+	sent := t.sent[p]
 	t.mu.RUnlock()
-	if of != nil {
-		return of
+	if sent == nil {
+		sent = t.add(p)
 	}
+	sent.Add(uint64(size))
+}
+
+// add returns the counter of a peer that may be new.
+func (t *traffic) add(p peer.ID) *atomic.Uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if of := t.peers[p]; of != nil {
-		return of
+	sent := t.sent[p]
+	if sent == nil {
+		sent = new(atomic.Uint64)
+		if len(t.sent) < maxTrafficPeers {
+			t.sent[p] = sent
+		}
 	}
-	if len(t.peers) >= maxTrafficPeers {
-		return nil
-	}
-	of = &peerTraffic{}
-	t.peers[p] = of
-	return of
+	return sent
 }
 
 // sentTo returns the bytes sent to each peer so far.
 func (t *traffic) sentTo() map[peer.ID]uint64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	sent := make(map[peer.ID]uint64, len(t.peers))
-	for p, of := range t.peers {
-		sent[p] = of.sent.Load()
+	sent := make(map[peer.ID]uint64, len(t.sent))
+	for p, n := range t.sent {
+		sent[p] = n.Load()
 	}
 	return sent
 }

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -25,6 +24,10 @@ const (
 // is at the time, until ctx ends.
 func (n *Node) connect(ctx context.Context, t tier) {
 	topic, err := n.pubsub.Join(n.deltaTopic(t), pubsub.FanoutOnly())
+	for try := 0; err != nil && try < topicTries && ctx.Err() == nil; try++ { // the handle of a server that resigned
+		wait(ctx, topicRetry)
+		topic, err = n.pubsub.Join(n.deltaTopic(t), pubsub.FanoutOnly())
+	}
 	if err != nil {
 		n.fail(fmt.Errorf("delta topic of the %s tier: %w", t, err))
 		return
@@ -121,7 +124,7 @@ func (n *Node) refused(c *serverConn, r *wire.Reject) {
 		}
 		n.fault = fmt.Errorf("region %s has another server (%s): start this node without --role lps to work for that one", n.cfg.Region, r.GetDetail())
 	case wire.Reason_REASON_SESSION:
-		n.fault = errors.New(r.GetDetail())
+		n.fault = fmt.Errorf("%s: to work for the job again start with an empty --dir", r.GetDetail())
 	case wire.Reason_REASON_PROTOCOL:
 		n.fault = fmt.Errorf("%w: %s", ErrMismatch, r.GetDetail())
 	case wire.Reason_REASON_INVALID:
