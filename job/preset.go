@@ -25,11 +25,11 @@ var presets = []struct {
 		Tokens: 4_000_000,
 		Model:  neox(128, 4, 4, 128, data.Vocabulary, 0.25),
 		Config: roles.Config{
-			H: 8, K: 4, Alpha: 0.5, Batch: 2, GlobalBatch: 8,
+			H: 16, K: 4, Alpha: 0.5, Batch: 1, GlobalBatch: 4,
 			LPS: optim.NesterovConfig{LR: 1, Beta: 0.5, N: 2},
 			GPS: optim.NesterovConfig{LR: 1, Beta: 0.3, N: 2},
 		},
-		Optimizer: Optimizer{LR: 3e-3, Warmup: 40},
+		Optimizer: Optimizer{LR: 3e-3, Warmup: 80},
 	}},
 	// An evening of a few machines.
 	{"small", Job{
