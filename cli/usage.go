@@ -157,7 +157,7 @@ func atLeast(c *urfave.Context, flag string, least int) error {
 	return nil
 }
 
-// required says which of the flags are empty and what belongs there.
+// required says that a flag is empty and what belongs there.
 func required(c *urfave.Context, flag, what string) error {
 	if c.String(flag) == "" {
 		return fmt.Errorf("flag %s is missing: %s", dashed(flag), what)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// peerAddr is an address of a node that does not run.
+// peerID is that of a node that does not run.
 const peerID = "12D3KooWGRUVh7TxE4N9TzRHHGzwCGxdMJmyhCsvYHTY6kTtSqVR"
 
 func TestBadCommandLines(t *testing.T) {

@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	beatEvery  = 2 * time.Second // between two signs of presence
-	tableBeats = 5               // every so many beats carry the membership, and each that follows a change
+	beatEvery  = 2 * time.Second  // between two signs of presence, among few
+	beatLow    = 10 * time.Second // the same among many
+	beatCrowd  = 4                // nodes from which on the beats slow down: each hears all others
+	tableBeats = 5                // every so many beats carry the membership, and each that follows a change
 )
 
 // joinControl joins the control topics: the region's, and for servers the global one.
@@ -66,7 +68,7 @@ func signs(from peer.ID, m *wire.Membership) bool {
 
 // beat tells the topics, every beatEvery, that this node is there.
 func (n *Node) beat(ctx context.Context, topics []*controlTopic) {
-	tick := time.NewTicker(beatEvery)
+	tick := time.NewTimer(0)
 	defer tick.Stop()
 	var told *wire.Membership
 	for count := uint64(1); ; count++ {
@@ -84,6 +86,8 @@ func (n *Node) beat(ctx context.Context, topics []*controlTopic) {
 				n.log.Warn("presence not sent", "topic", t.name, "err", err)
 			}
 		}
+		crowd := time.Duration(max(1, n.roster.size()/beatCrowd))
+		tick.Reset(min(beatEvery*crowd, beatLow))
 		select {
 		case <-tick.C:
 		case <-n.told:

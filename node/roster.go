@@ -136,6 +136,13 @@ func addrInfo(m *wire.Member) (peer.AddrInfo, bool) {
 	return info, true
 }
 
+// size is the number of members known.
+func (r *roster) size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.members)
+}
+
 // region is where a peer is, "" if unknown.
 func (r *roster) region(id peer.ID) string {
 	r.mu.Lock()
