@@ -28,6 +28,9 @@ type client struct {
 func (s *server) hello(ev Hello) []Action {
 	c := s.clients[ev.Client]
 	if reason, detail := s.objection(ev, c); reason != 0 {
+		if c != nil && reason == ReasonEnded {
+			c.gone, c.reported = 0, true
+		}
 		return []Action{Reject{Client: ev.Client, Peer: ev.Peer, Reason: reason, Detail: detail}}
 	}
 	if c == nil {

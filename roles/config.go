@@ -22,7 +22,7 @@ const (
 	answerWaitLow  = 8   // 2 s: least wait for the answer to a delta
 	answerWaitHigh = 240 // 60 s: most
 	lingerTicks    = 40  // 10 s that a server stays to tell its clients the job has ended
-	farewellTicks  = 8   // 2 s in which a client that has been told would be back if it had not heard
+	farewellTicks  = 16  // 4 s in which a client that has been told would be back if it had not heard
 )
 
 // Bounds of what roles hand out ahead.

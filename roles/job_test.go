@@ -12,7 +12,7 @@ import (
 
 var jobs = flag.Int("jobs", 400, "simulated jobs of TestJob")
 
-// planOf draws the plan of a seed. In every plan the servers add deltas up as they
+// planOf draws the plan of a seed. In three of four the servers add deltas up as they
 // are, so that the model at the end is the one at the start less every delta.
 func planOf(seed uint64) plan {
 	rng := rand.New(rand.NewPCG(seed, 2))
@@ -27,21 +27,26 @@ func planOf(seed uint64) plan {
 		link: 1 + moment(rng.Int64N(int64(3*tick))), disk: 1 + moment(rng.Int64N(int64(4*tick))),
 	}
 	if rng.IntN(4) == 0 {
-		p.disk *= 20
+		p.exact = false
+		p.cfg.Alpha = 0.25
+		p.cfg.LPS = optim.NesterovConfig{LR: 0.7, Beta: 0.9, N: 4}
+		p.cfg.GPS = optim.NesterovConfig{LR: 0.5, Beta: 0.5, C: 0.1, N: 2}
+		p.cfg.Guard = Guard{NormPerStep: 100, MaxStaleness: 60}
+		if rng.IntN(2) == 0 {
+			p.cfg.InFlight = Paper
+		}
 	}
-	if rng.IntN(3) == 0 {
-		p.badDisk = 0.2
+	rarely := func(one int, f func()) {
+		if rng.IntN(one) == 0 {
+			f()
+		}
 	}
-	if rng.IntN(3) == 0 {
-		p.lossy = 0.1
-	}
-	if rng.IntN(4) == 0 {
-		p.badRound = 0.05
-	}
-	if rng.IntN(8) > 0 {
-		p.chaos = 2*tick + moment(rng.Int64N(int64(60*tick)))
-		p.calm = 100*tick + moment(rng.Int64N(int64(900*tick)))
-	}
+	rarely(4, func() { p.disk *= 20 })
+	rarely(3, func() { p.badDisk = 0.2 })
+	rarely(3, func() { p.lossy = 0.1 })
+	rarely(4, func() { p.badRound = 0.05 })
+	p.chaos = 2*tick + moment(rng.Int64N(int64(60*tick)))
+	p.calm = 100*tick + moment(rng.Int64N(int64(900*tick)))
 	return p
 }
 
@@ -54,6 +59,36 @@ func TestJob(t *testing.T) {
 		if faults := newWorld(seed, planOf(seed)).run(jobLimit); faults != nil {
 			t.Errorf("seed %d: %s", seed, strings.Join(faults, "\n\t"))
 		}
+	}
+}
+
+func TestStats(t *testing.T) {
+	reasons := map[string]int{}
+	all := 0
+	for seed := range uint64(*jobs) {
+		p := planOf(seed)
+		p.mild = *mild
+		w := newWorld(seed, p)
+		w.trace = func(p *proc, ev Event, acts []Action) {
+			for _, a := range acts {
+				switch a := a.(type) {
+				case Refused:
+					reasons[fmt.Sprint(a.Reason, p == w.gps)]++
+					if *mild {
+						fmt.Println(seed, w.now/tick, a)
+					}
+				case Applied:
+					reasons[fmt.Sprint("applied", p == w.gps)]++
+				case Lost:
+					reasons["lost"]++
+				}
+			}
+		}
+		w.run(jobLimit)
+		all++
+	}
+	for k, v := range reasons {
+		fmt.Println(v, k)
 	}
 }
 
@@ -72,5 +107,5 @@ func TestOne(t *testing.T) {
 	fmt.Println(w.run(jobLimit))
 }
 
+var mild = flag.Bool("mild", false, "")
 var one = flag.Int("one", 0, "")
-

@@ -161,8 +161,10 @@ func (l *LPS) end() []Action {
 func (l *LPS) finish() []Action {
 	pushed := l.done.steps == 0 && l.flight.seq == 0
 	switch {
-	case !l.ready && (l.draining || l.ended):
-	case l.ended && (l.linger >= lingerTicks || l.settled() && l.deserted()):
+	case !l.ready && l.draining:
+	case l.ended && (l.linger >= lingerTicks || l.ready && l.settled() && l.deserted()):
+	case l.ended:
+		return nil
 	case l.draining && pushed && l.out.drained() && l.settled():
 	case l.draining && pushed && l.ready:
 		return l.out.leave()

@@ -53,16 +53,16 @@ func (l *LPS) follow() []Action {
 }
 
 // marked takes the verdicts of the GPS. The samples of a push that was refused are
-// the GPS's again.
+// the GPS's again, and any refusal voids the credit for a model.
 func (l *LPS) marked(ev Marks) []Action {
 	acts := l.out.marks(ev)
-	for _, r := range ev.Refused {
-		if r.Seq == l.flight.seq && ev.Session == l.out.session {
-			l.flight.refused = true
-			acts = append(acts, l.follow()...)
-		}
+	if len(ev.Refused) == 0 || ev.Session != l.out.session {
+		return acts
 	}
-	return acts
+	for _, r := range ev.Refused {
+		l.flight.refused = l.flight.refused || r.Seq == l.flight.seq
+	}
+	return append(acts, l.follow()...)
 }
 
 // answered merges the model that answers the push, once, or takes the first model.

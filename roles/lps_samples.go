@@ -28,19 +28,25 @@ func (l *LPS) welcomed(ev Welcome) []Action {
 		gone.RemoveAll(ev.Leases)
 		l.ledger.drop(name, gone)
 	}
-	spare := ev.Leases.Clone()
-	spare.RemoveAll(l.holdings())
-	spare.RemoveAll(l.out.samples(ev.Decided))
-	l.ledger.free.AddAll(spare)
+	l.stock(ev.Leases)
 	l.flight.refused = l.flight.refused && l.flight.seq <= ev.Decided
 	l.asked, l.exhausted = false, false
 	return append(acts, l.follow()...)
 }
 
+// stock adds what the GPS leases to the region to the samples to hand out, but for
+// those that a worker has, or whose delta is here and waits for the next push.
+func (l *LPS) stock(leased data.Intervals) {
+	spare := leased.Clone()
+	spare.RemoveAll(l.holdings())
+	spare.RemoveAll(l.out.samples(l.out.decided))
+	l.ledger.free.AddAll(spare)
+}
+
 // granted takes samples into the region. They are made durable soon, so that an LPS
 // that starts again knows what its workers bring deltas of.
 func (l *LPS) granted(ev Grant) {
-	l.ledger.free.AddAll(ev.Ranges)
+	l.stock(ev.Ranges)
 	l.committed = max(l.committed, ev.Committed)
 	l.exhausted = ev.Exhausted
 	l.asked = ev.Exhausted // the GPS remembers the ask that it could not answer

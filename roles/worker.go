@@ -69,8 +69,8 @@ func (w *Worker) step(ev Event) []Action {
 		w.out.lost()
 	case Marks:
 		acts := w.out.marks(ev)
-		if len(ev.Refused) > 0 { // the credit is void
-			acts = append(acts, w.follow()...)
+		if len(ev.Refused) > 0 { // the credit is void, and so is what was learned
+			acts = append(acts, w.follow(ModelID{})...)
 		}
 		return acts
 	case Grant:
@@ -121,16 +121,16 @@ func (w *Worker) welcomed(ev Welcome) []Action {
 		acts = append(acts, Return{Client: w.out.client, Samples: spare})
 	}
 	w.asked, w.waited = 0, 0
-	return append(acts, w.follow()...)
+	return append(acts, w.follow(w.base)...)
 }
 
 // follow gives credit for the model that contains the awaited delta, or for any
-// other than the one the worker has.
-func (w *Worker) follow() []Action {
+// other than have.
+func (w *Worker) follow(have ModelID) []Action {
 	if !w.out.welcome {
 		return nil
 	}
-	return []Action{Follow{Client: w.out.client, Contains: w.last, Have: w.base}}
+	return []Action{Follow{Client: w.out.client, Contains: w.last, Have: have}}
 }
 
 // receive keeps the newest model. The params of ev are the node's, so they are
@@ -172,7 +172,7 @@ func (w *Worker) trained(ev TrainDone) []Action {
 	if w.last, w.waited = 0, 0; w.out.waits(name.Seq) {
 		w.last = name.Seq
 	}
-	acts = append(acts, w.follow()...)
+	acts = append(acts, w.follow(w.base)...)
 	return append(acts, w.left()...)
 }
 
@@ -182,7 +182,7 @@ func (w *Worker) retry() []Action {
 	copy(w.params, w.start)
 	w.tasks = slices.Insert(w.tasks, 0, w.running)
 	w.diverged++
-	return append(w.follow(), w.left()...)
+	return append(w.follow(w.base), w.left()...)
 }
 
 // drain stops the running round and says good-bye.

@@ -23,13 +23,17 @@ func (w *world) mishap(p *proc) {
 		return
 	}
 	lps := p.server == w.gps
-	switch dice := w.rng.IntN(100); {
+	dice := w.rng.IntN(100)
+	if w.mild {
+		dice %= 70
+	}
+	switch {
 	case dice < 45:
 		if p.up != nil {
 			p.up.sever()
 		}
 	case dice < 70:
-		p.crash(tick/4 + w.upTo(30*tick))
+		p.crash(tick/4 + w.upTo(20*tick))
 	case dice < 76:
 		p.crash(w.upTo(400 * tick))
 	case dice < 82 && p.server != nil:

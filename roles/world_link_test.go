@@ -11,8 +11,17 @@ import (
 type link struct {
 	w              *world
 	client, server *proc
+	name, peer     string // what the server calls the client, and who speaks for it
 	up             bool
 	busy           [2][lanes]moment // when the last message of a lane arrives, by direction
+}
+
+func newLink(client *proc) *link {
+	l := &link{w: client.w, client: client, server: client.server, name: client.peer, peer: client.peer, up: true}
+	if client.server == client.w.gps {
+		l.name = client.id
+	}
+	return l
 }
 
 // lane is a stream within a link. Messages of one lane arrive in order, but deltas
@@ -64,7 +73,7 @@ func (l *link) atServer(ev Event) {
 		return
 	}
 	hello, first := ev.(Hello)
-	if !first && p.links[l.name()] != l {
+	if !first && p.links[l.name] != l {
 		return
 	}
 	if first && l.w.off == dedup {
@@ -102,6 +111,7 @@ func (l *link) atClient(ev Event) {
 		p.step(ev, nil)
 		spoil(ev.Params)
 	case Welcome:
+		p.met = true
 		p.step(l.w.meddled(ev), nil)
 	case Marks:
 		if l.w.off == keepTillSaved {
@@ -111,14 +121,6 @@ func (l *link) atClient(ev Event) {
 	default:
 		p.step(ev, nil)
 	}
-}
-
-// name is how the server calls the client.
-func (l *link) name() string {
-	if l.server == l.w.gps {
-		return l.client.id
-	}
-	return l.client.peer
 }
 
 // spoil makes sure that a role keeps nothing of what it only borrowed.
@@ -144,9 +146,9 @@ func (l *link) sever() {
 	}
 	if s.role != nil {
 		s.later(l.w.upTo(6*tick), func() {
-			if s.links[l.name()] == l {
-				delete(s.links, l.name())
-				s.step(ClientGone{Client: l.name(), Peer: c.peer}, nil)
+			if s.links[l.name] == l {
+				delete(s.links, l.name)
+				s.step(ClientGone{Client: l.name, Peer: l.peer}, nil)
 			}
 		})
 	}

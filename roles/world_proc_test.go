@@ -23,6 +23,7 @@ type proc struct {
 	life     int // appointments of an earlier life are void
 	starts   uint64
 	born     uint64 // starts without a state
+	met      bool   // its server has welcomed it in this life
 	finished bool
 	dead     bool // for good
 	draining bool
@@ -66,7 +67,7 @@ func (p *proc) start() {
 	}
 	p.life++
 	p.starts++
-	p.draining, p.writing, p.round, p.up = false, false, nil, nil
+	p.draining, p.writing, p.met, p.round, p.up = false, false, false, nil, nil
 	p.links = map[string]*link{}
 	term := Term{Counter: p.starts, Leader: p.peer}
 	switch {
@@ -131,7 +132,7 @@ func (p *proc) connect() {
 		p.later(tick+p.w.upTo(4*tick), p.connect)
 		return
 	}
-	p.up = &link{w: p.w, client: p, server: p.server, up: true}
+	p.up = newLink(p)
 	p.step(Connected{}, nil)
 }
 
@@ -242,14 +243,14 @@ func copyState(s State) State {
 }
 
 // finish takes a role that has nothing left to do off its process. Those who are down
-// when their server goes for good have missed the end.
+// or just starting when their server goes for good have missed the end.
 func (p *proc) finish(f Finished) {
 	p.finished = f.Ended
 	p.end()
 	switch {
 	case f.Ended:
 		for _, c := range p.w.procs {
-			if c.server == p && c.role == nil && !c.finished {
+			if c.server == p && !c.finished && (c.role == nil || !c.met) {
 				c.miss()
 			}
 		}

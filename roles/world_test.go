@@ -39,6 +39,7 @@ type plan struct {
 	badRound float64 // share of rounds that diverge
 	chaos    moment  // mean time between mishaps, 0 = none
 	calm     moment  // no mishap after
+	mild     bool   // nobody is away for long, and nothing is lost but what is in memory
 	off      mechanism
 }
 
@@ -161,6 +162,11 @@ func (w *world) still() string {
 	}
 	if g, ok := w.gps.role.(*GPS); ok {
 		s += fmt.Sprintf("free %v leased %v", g.ledger.free, g.ledger.leased)
+	}
+	for _, p := range w.procs {
+		if l, ok := p.role.(*LPS); ok {
+			s += fmt.Sprintf("\n\t%s: done %v free %v leased %v flight %d updates %d exhausted %v out %+v", p.id, l.done, l.ledger.free, l.ledger.leased, l.flight.seq, l.updates, l.exhausted, l.out)
+		}
 	}
 	return s
 }

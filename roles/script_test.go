@@ -1,0 +1,330 @@
+package roles
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"halos/data"
+	"halos/optim"
+	"halos/tensor"
+)
+
+// line is one event of a script and the whole trace of actions that must follow.
+type line struct {
+	ev   Event
+	want string
+}
+
+// script is a named exchange with a role that make returns.
+type script struct {
+	name  string
+	make  func() actor
+	lines []line
+}
+
+type actor interface{ Step(Event) []Action }
+
+// ticks are that many Ticks.
+type ticks int
+
+// ends is TrainDone of a trainer that left the model's only parameter at to.
+type ends struct {
+	TrainDone
+	to float32
+}
+
+func (ticks) event() {}
+
+// play runs scripts and compares the trace of every line.
+func play(t *testing.T, scripts []script) {
+	t.Helper()
+	for _, s := range scripts {
+		t.Run(s.name, func(t *testing.T) {
+			role := s.make()
+			var trainer []float32
+			for i, l := range s.lines {
+				acts := perform(role, l.ev, trainer)
+				for _, a := range acts {
+					if a, ok := a.(Train); ok {
+						trainer = a.Params
+					}
+				}
+				if got := trace(acts); got != l.want {
+					t.Errorf("line %d, %T%+v:\n got  %s\n want %s", i+1, l.ev, l.ev, got, l.want)
+				}
+			}
+		})
+	}
+}
+
+func perform(role actor, ev Event, trainer []float32) []Action {
+	switch ev := ev.(type) {
+	case ticks:
+		var acts []Action
+		for range ev {
+			acts = append(acts, role.Step(Tick{})...)
+		}
+		return acts
+	case ends:
+		if trainer == nil { // the prelude's round
+			trainer = role.(*Worker).params
+		}
+		trainer[0] = ev.to
+		return role.Step(ev.TrainDone)
+	}
+	return role.Step(ev)
+}
+
+func trace(acts []Action) string {
+	var words []string
+	for _, a := range acts {
+		words = append(words, word(a))
+	}
+	return strings.Join(words, " ")
+}
+
+// word writes an action as its name and what distinguishes it: a delta is
+// client:seq, a model's name term.version, marks decided/durable, a task its samples
+// and @ its place on the schedule. What is zero or empty is left out.
+func word(a Action) string {
+	switch a := a.(type) {
+	case Hello:
+		return list("hello", a.Client, a.Session, a.Next, a.Oldest, a.Leases, a.Base)
+	case Welcome:
+		return list("welcome", a.Client, fmt.Sprintf("s%d", a.Session), fmt.Sprintf("%d/%d", a.Decided, a.Durable), a.Leases)
+	case Reject:
+		return list("reject", a.Client, a.Reason)
+	case Delta:
+		return list("delta", a.Name, a.Samples, fmt.Sprintf("%+g", a.Values[0]))
+	case Follow:
+		return list("follow", a.Client, fmt.Sprintf("c%d", a.Contains), a.Have)
+	case Model:
+		return list("model", a.Client, a.ID, fmt.Sprintf("c%d", a.Contains), a.Params[0])
+	case Marks:
+		w := []any{a.Client, fmt.Sprintf("%d/%d", a.Decided, a.Durable)}
+		for _, r := range a.Refused {
+			w = append(w, fmt.Sprintf("refused %d", r.Seq))
+		}
+		if a.Want > 0 {
+			w = append(w, fmt.Sprintf("want %d", a.Want))
+		}
+		return list("marks", w...)
+	case Grant:
+		w := []any{a.Client, a.Ranges}
+		for _, t := range a.Tasks {
+			w = append(w, fmt.Sprintf("%v@%d", t.Samples, t.First))
+		}
+		if a.Exhausted {
+			w = append(w, "exhausted")
+		}
+		return list("grant", w...)
+	case Ask:
+		if a.Samples > 0 {
+			return list("ask", a.Client, a.Samples)
+		}
+		return list("ask", a.Client)
+	case Return:
+		return list("return", a.Client, a.Samples)
+	case Leaving:
+		return list("leaving", a.Client)
+	case Ended:
+		return list("ended", a.Client)
+	case Train:
+		return list("train", fmt.Sprintf("%v@%d", a.Task.Samples, a.Task.First), a.Base, a.Params[0])
+	case StopTraining:
+		return "stop"
+	case Snapshot:
+		return list("snapshot", a.ID)
+	case Named:
+		return list("named", a.Name, a.Samples)
+	case Released:
+		return list("released", a.Name)
+	case Applied:
+		return list("applied", a.Name, a.Version)
+	case Refused:
+		return list("refused", a.Name)
+	case Lost:
+		return list("lost", a.Client, fmt.Sprintf("%d-%d", a.From, a.To))
+	case Merged:
+		return list("merged", a.Version, a.Global)
+	case Finished:
+		switch {
+		case a.Diverged:
+			return "finished(diverged)"
+		case a.Ended:
+			return "finished(ended)"
+		}
+		return "finished"
+	}
+	return fmt.Sprintf("%T", a)
+}
+
+func list(name string, fields ...any) string {
+	var w []string
+	for _, f := range fields {
+		switch f := f.(type) {
+		case data.Intervals:
+			for _, iv := range f {
+				w = append(w, iv.String())
+			}
+		case Name:
+			w = append(w, fmt.Sprintf("%s:%d", f.Client, f.Seq))
+		case ModelID:
+			if f != (ModelID{}) {
+				w = append(w, fmt.Sprintf("%d.%d", f.Term.Counter, f.Version))
+			}
+		default:
+			w = append(w, fmt.Sprint(f))
+		}
+	}
+	return name + "(" + strings.Join(w, ",") + ")"
+}
+
+// The scripts' job: two steps of two samples a round, one parameter that starts at
+// 100, servers that subtract a delta as it is. The GPS reigns in term 7, the LPS in 3.
+var (
+	plain     = optim.NesterovConfig{LR: 1, N: 1}
+	scriptCfg = Config{H: 2, K: 2, Alpha: 0.5, InFlight: Carry, Batch: 2, GlobalBatch: 8, LPS: plain, GPS: plain}
+	gpsTerm   = Term{7, "g"}
+	lpsTerm   = Term{3, "l"}
+)
+
+func global(version uint64) ModelID { return ModelID{gpsTerm, version} }
+func local(version uint64) ModelID  { return ModelID{lpsTerm, version} }
+func span(from, to uint64) data.Intervals {
+	return data.Intervals{{Start: from, End: to}}
+}
+
+func hi(client string, session, next, oldest uint64) Hello {
+	return Hello{Client: client, Peer: client, Session: session, Next: next, Oldest: oldest}
+}
+
+func (h Hello) by(peer string) Hello           { h.Peer = peer; return h }
+func (h Hello) holding(s data.Intervals) Hello { h.Leases = s; return h }
+func (d Delta) of(session uint64) Delta        { d.Session = session; return d }
+func marksOf(client string, dec, dur uint64) Marks {
+	return Marks{Client: client, Session: 1, Decided: dec, Durable: dur}
+}
+func (m Marks) wanting(seq uint64) Marks { m.Want = seq; return m }
+func (m Marks) refusing(seq uint64) Marks {
+	m.Refused = []Refusal{{Seq: seq, Reason: "norm"}}
+	return m
+}
+
+// sub is a delta of one round on the samples from first on.
+func sub(client string, seq, first uint64, v float32) Delta {
+	return Delta{
+		Name: Name{client, 1, seq}, Steps: 2, Samples: span(first, first+4),
+		Norm: math.Abs(float64(v)), Values: []float32{v},
+	}
+}
+
+func done(id uint64) SnapshotDone   { return SnapshotDone{ID: id} }
+func failed(id uint64) SnapshotDone { return SnapshotDone{ID: id, Failed: true} }
+
+// answer is a model of theta for the client, after its deltas up to contains.
+func answer(client string, id ModelID, contains uint64, theta float32) Model {
+	return Model{Client: client, ID: id, Contains: contains, Params: []float32{theta}}
+}
+
+// trained is the end of a round of some steps on the samples from first on.
+func trained(to float32, first uint64, steps int) ends {
+	samples := data.Interval{Start: first, End: first + 2*uint64(steps)}
+	return ends{TrainDone{Steps: steps, Samples: samples}, to}
+}
+
+func task(first uint64) Grant {
+	return Grant{Client: "w1", Tasks: []data.Task{{Samples: data.Interval{Start: first, End: first + 4}, Steps: 2}}}
+}
+
+// newGPS makes a GPS of 1600 samples that has granted 64 to each client in turn.
+func newGPS(cfg Config, window int, clients ...string) func() actor {
+	return func() actor {
+		g := NewGPS(cfg, gpsTerm, []float32{100}, 1600, window)
+		for _, c := range clients {
+			g.Step(hi(c, 1, 1, 1))
+		}
+		for _, c := range clients {
+			g.Step(Ask{Client: c, Samples: 64})
+		}
+		return g
+	}
+}
+
+// newLPS makes the LPS of region eu with samples of the job, of which each worker has
+// two tasks in turn, all durable in snapshot 1. Its model is version 1.
+func newLPS(cfg Config, window int, samples uint64, workers ...string) func() actor {
+	return func() actor {
+		l := NewLPS(cfg, "eu", "l", lpsTerm, 1, window)
+		l.Step(Connected{})
+		l.Step(Welcome{Client: "eu", Term: gpsTerm, Session: 1})
+		l.Step(answer("eu", global(0), 0, 100))
+		for _, w := range workers {
+			l.Step(hi(w, 1, 1, 1))
+			l.Step(Ask{Client: w})
+			l.Step(Ask{Client: w})
+		}
+		l.Step(Grant{Client: "eu", Ranges: span(0, samples)})
+		l.Step(done(1))
+		return l
+	}
+}
+
+// newWorker makes a worker that trains [0,4) from model 3.1 and holds [4,8).
+func newWorker(window int) func() actor {
+	return func() actor {
+		w := NewWorker("w1", 1, 1, window)
+		for _, ev := range []Event{Connected{}, Welcome{Client: "w1", Session: 1}, answer("w1", local(1), 0, 100), task(0), task(4)} {
+			w.Step(ev)
+		}
+		return w
+	}
+}
+
+// pushed is the delta among acts or, once a snapshot is durable, among what follows.
+func pushed(role actor, acts []Action) (Delta, bool) {
+	for _, a := range acts {
+		if s, ok := a.(Snapshot); ok {
+			acts = append(acts, role.Step(SnapshotDone{ID: s.ID})...)
+		}
+	}
+	for _, a := range acts {
+		if d, ok := a.(Delta); ok {
+			return d, true
+		}
+	}
+	return Delta{}, false
+}
+
+// box drives an outbox by events: a Delta is a round that has ended, Drain the last.
+type box struct{ outbox }
+
+func newBox(window int) func() actor {
+	return func() actor { return &box{outbox{client: "w1", session: 1, next: 1, window: window}} }
+}
+
+func (b *box) Step(ev Event) []Action {
+	switch ev := ev.(type) {
+	case Connected:
+		return []Action{b.hello("w1", ModelID{}, nil)}
+	case Welcome:
+		return b.welcomed(ev)
+	case ServerGone:
+		b.lost()
+	case Marks:
+		return b.marks(ev)
+	case Delta:
+		ev.Values, ev.Samples = slices.Clone(ev.Values), ev.Samples.Clone() // the outbox takes them over
+		ev.Norm = tensor.Norm(ev.Values)
+		_, acts := b.add(ev, true)
+		return append(acts, b.send()...)
+	case Tick:
+		return b.tick()
+	case Drain:
+		return b.leave()
+	}
+	return nil
+}
