@@ -130,26 +130,36 @@ func TestOneNodeFinishesItsJob(t *testing.T) {
 
 func TestTwoRegionsFinishTheirJob(t *testing.T) {
 	ctx := deadline(t)
-	dirs := make([]string, 4)
-	for i, name := range []string{"gps", "eu", "us", "us2"} {
+	dirs := make([]string, 5)
+	for i, name := range []string{"gps", "eu", "us", "eu-w", "us-w"} {
 		dirs[i] = filepath.Join(t.TempDir(), name)
 	}
-	gps := testNode(t, Config{Dir: dirs[0], Job: smallJob(t, 16*2*6000), Region: "eu", Roles: []string{"gps"}})
 	group, ctx := errgroup.WithContext(ctx)
 	run := func(n *Node) { group.Go(func() error { return n.Run(ctx) }) }
+	gps := testNode(t, Config{Dir: dirs[0], Job: smallJob(t, 16*2*6000), Region: "eu", Roles: []string{"gps"}})
 	run(gps)
 	seeds := gps.JoinAddrs()[:1]
-	run(testNode(t, Config{Dir: dirs[1], Seeds: seeds, Region: "eu"}))
-	us := testNode(t, Config{Dir: dirs[2], Seeds: seeds, Region: "us"})
+	eu := testNode(t, Config{Dir: dirs[1], Seeds: seeds, Region: "eu", Roles: []string{"lps"}})
+	run(eu)
+	us := testNode(t, Config{Dir: dirs[2], Seeds: seeds, Region: "us", Roles: []string{"lps"}})
 	run(us)
-	run(testNode(t, Config{Dir: dirs[3], Seeds: us.JoinAddrs()[:1], Region: "us", Roles: []string{"worker"}}))
+	// Whoever they ask, the workers find the server of their region.
+	first := testNode(t, Config{Dir: dirs[3], Seeds: us.JoinAddrs()[:1], Region: "eu", Roles: []string{"worker"}})
+	second := testNode(t, Config{Dir: dirs[4], Seeds: seeds, Region: "us", Roles: []string{"worker"}})
+	run(first)
+	run(second)
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	s := tallyOf(t, dirs...)
 	s.check(t)
-	if s.rounds < 3000 {
-		t.Errorf("%d rounds, want at least 3000", s.rounds)
+	if s.steps != 6000 {
+		t.Errorf("%d steps, want those of 12000 samples in batches of 2", s.steps)
+	}
+	for _, dir := range dirs[3:] {
+		if tallyOf(t, dir).rounds == 0 {
+			t.Errorf("%s trained nothing", dir)
+		}
 	}
 }
 
