@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -110,6 +111,7 @@ type Node struct {
 	told    chan struct{} // wakes the heart beat
 	stopped chan struct{} // closed when the loop has ended
 	group   *errgroup.Group
+	uplinks sync.WaitGroup
 	open    [tiers]atomic.Pointer[downlink] // for streams; nil where this node does not serve
 
 	// What follows is the loop's.
@@ -258,12 +260,13 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	}
 	err = n.loop(ctx)
 	n.report.stopped(n, err)
-	cancel()
-	for t := range tiers {
-		if c := n.up[t]; c != nil {
-			c.close()
+	for _, stop := range n.stopUp {
+		if stop != nil {
+			stop()
 		}
 	}
+	n.uplinks.Wait() // servers hear the last words
+	cancel()
 	for _, p := range []string{wire.AckProtocol, wire.ModelProtocol, wire.JobProtocol} {
 		n.host.RemoveStreamHandler(protocolID(p))
 	}

@@ -20,6 +20,9 @@ import (
 	"halos/wire"
 )
 
+// flushWait bounds the sending of the last messages of a connection that ends.
+const flushWait = time.Second
+
 // errClosed ends a connection that this node has no more use for.
 var errClosed = errors.New("closed")
 
@@ -101,16 +104,34 @@ func (c *serverConn) run(ctx context.Context) error {
 	group.Go(func() error { return c.follow(ctx) })
 	group.Go(func() error { return c.receive(ctx) })
 	group.Go(func() error {
-		defer c.ack.Reset()    //nolint:errcheck // it is over either way
-		defer c.models.Reset() //nolint:errcheck // it is over either way
+		var err error
 		select {
 		case <-c.end:
-			return errClosed
+			err = errClosed
 		case <-ctx.Done():
-			return nil
 		}
+		c.models.Reset()                  //nolint:errcheck // it is over either way
+		c.ack.SetReadDeadline(time.Now()) //nolint:errcheck // ends the reader, if the stream has not
+		return err
 	})
-	return group.Wait()
+	err := group.Wait()
+	if c.flush() != nil || c.ack.Close() != nil {
+		c.ack.Reset() //nolint:errcheck // it is over either way
+	}
+	return err
+}
+
+// flush sends the last messages, a good-bye perhaps, if the stream takes them.
+func (c *serverConn) flush() error {
+	if err := c.ack.SetWriteDeadline(time.Now().Add(flushWait)); err != nil {
+		return err
+	}
+	for len(c.out) > 0 {
+		if err := wire.WriteMessage(c.ack, <-c.out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *serverConn) write(ctx context.Context) error {

@@ -247,7 +247,7 @@ func (n *Node) join(ctx context.Context, t tier) {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	n.stopUp[t] = stop
-	n.group.Go(func() error { n.connect(ctx, t); return nil })
+	n.uplinks.Go(func() { n.connect(ctx, t) })
 }
 
 // resign gives up being the LPS: another node of the region is. The worker here goes
