@@ -81,6 +81,7 @@ func (s *server) objection(ev Hello, c *client) (Reason, string) {
 }
 
 // renew starts a client's next session: the samples of the last one are free again.
+// That is made durable soon, so that a server that starts again expects the client.
 func (s *server) renew(name string, c *client, session uint64) {
 	if session == 0 {
 		session = c.session + 1
@@ -88,6 +89,7 @@ func (s *server) renew(name string, c *client, session uint64) {
 	s.ledger.reclaim(name, s.ledger.leased[name].Clone())
 	*c = client{session: session}
 	s.changes++
+	s.snap.again = true
 }
 
 func (s *server) forget(name string) {

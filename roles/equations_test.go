@@ -29,10 +29,10 @@ func lpsTier(cfg Config, rng *rand.Rand) (*tier, *LPS) {
 	l := NewLPS(cfg, "eu", "l", lpsTerm, equationParams, 1000)
 	l.Step(Connected{})
 	l.Step(Welcome{Client: "eu", Session: 1})
-	l.Step(Model{Client: "eu", ID: global(0), Params: vector(rng)})
 	l.Step(Grant{Client: "eu", Ranges: span(0, 1<<20)})
-	l.Step(done(1))
 	l.Step(hi("w1", 1, 1, 1))
+	l.Step(Model{Client: "eu", ID: global(0), Params: vector(rng)})
+	l.Step(done(1))
 	return &tier{actor: l, client: "w1", params: l.params, opt: l.opt}, l
 }
 

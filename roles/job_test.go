@@ -2,7 +2,6 @@ package roles
 
 import (
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -50,6 +49,15 @@ func planOf(seed uint64) plan {
 	return p
 }
 
+// mildPlanOf is planOf without mishaps that take something away for good or for long.
+func mildPlanOf(seed uint64) plan {
+	p := planOf(seed)
+	p.mild, p.lossy, p.badRound, p.badDisk = true, 0, 0, 0
+	p.disk = min(p.disk, 4*tick)
+	p.cfg.Guard.MaxStaleness = 0
+	return p
+}
+
 const jobLimit = 8000 * tick
 
 // TestJob runs whole jobs through mishaps of all kinds. Each must end, with every
@@ -62,50 +70,53 @@ func TestJob(t *testing.T) {
 	}
 }
 
-func TestStats(t *testing.T) {
-	reasons := map[string]int{}
-	all := 0
-	for seed := range uint64(*jobs) {
-		p := planOf(seed)
-		p.mild = *mild
+// TestJobKeepsWork runs jobs in which processes crash and come back soon: hardly any
+// push is refused for samples that have been given to somebody else meanwhile.
+func TestJobKeepsWork(t *testing.T) {
+	refused, applied := 0, 0
+	for seed := range uint64(*jobs / 2) {
+		w := newWorld(seed, mildPlanOf(seed))
+		if faults := w.run(jobLimit); faults != nil {
+			t.Errorf("seed %d: %s", seed, strings.Join(faults, "\n\t"))
+		}
+		refused += w.checks.refused["gps"]
+		applied += len(w.checks.past["gps"].applied)
+	}
+	if refused > applied/1000 {
+		t.Errorf("the GPS has refused %d pushes and applied %d, want at most one in a thousand refused", refused, applied)
+	}
+}
+
+// TestJobWithoutMishaps runs jobs in which nothing happens: no delta is refused.
+func TestJobWithoutMishaps(t *testing.T) {
+	for seed := range uint64(*jobs / 4) {
+		p := mildPlanOf(seed)
+		p.chaos = 0
 		w := newWorld(seed, p)
-		w.trace = func(p *proc, ev Event, acts []Action) {
-			for _, a := range acts {
-				switch a := a.(type) {
-				case Refused:
-					reasons[fmt.Sprint(a.Reason, p == w.gps)]++
-					if *mild {
-						fmt.Println(seed, w.now/tick, a)
-					}
-				case Applied:
-					reasons[fmt.Sprint("applied", p == w.gps)]++
-				case Lost:
-					reasons["lost"]++
+		if faults := w.run(jobLimit); faults != nil {
+			t.Errorf("seed %d: %s", seed, strings.Join(faults, "\n\t"))
+		}
+		if len(w.checks.refused) > 0 {
+			t.Errorf("seed %d: refused %v", seed, w.checks.refused)
+		}
+	}
+}
+
+// TestJobSwitchedOff switches one mechanism off at a time. The checks must notice.
+func TestJobSwitchedOff(t *testing.T) {
+	for _, off := range []mechanism{
+		keepTillServed, keepTillSaved, outputCommit, resend, dedup, oneSnapshot, giveBack, reclaim, farewell,
+	} {
+		t.Run(string(off), func(t *testing.T) {
+			for seed := range uint64(200) {
+				p := planOf(seed)
+				p.off = off
+				if faults := newWorld(seed, p).run(3000 * tick); faults != nil {
+					t.Logf("seed %d: %s", seed, faults[0])
+					return
 				}
 			}
-		}
-		w.run(jobLimit)
-		all++
-	}
-	for k, v := range reasons {
-		fmt.Println(v, k)
+			t.Errorf("200 jobs went well without it")
+		})
 	}
 }
-
-func TestOne(t *testing.T) {
-	w := newWorld(uint64(*one), planOf(uint64(*one)))
-	w.trace = func(p *proc, ev Event, acts []Action) {
-		if _, ok := ev.(Tick); ok && len(acts) == 0 {
-			return
-		}
-		fmt.Printf("%7.2f %-6s %T%+v\n", float64(w.now)/float64(tick), p.id, ev, ev)
-		for _, a := range acts {
-			fmt.Printf("                 -> %T%+v\n", a, a)
-		}
-	}
-	fmt.Printf("%+v\n", w.plan)
-	fmt.Println(w.run(jobLimit))
-}
-
-var mild = flag.Bool("mild", false, "")
-var one = flag.Int("one", 0, "")

@@ -19,8 +19,8 @@ var (
 func TestScenarioHello(t *testing.T) {
 	none, one := newGPS(scriptCfg, 8), newGPS(scriptCfg, 8, "eu")
 	play(t, []script{
-		{"a stranger is welcome", none, []line{{hi("eu", 4, 1, 1), "welcome(eu,s4,0/0)"}}},
-		{"session 0 starts a lineage", none, []line{{hi("eu", 0, 1, 1), "welcome(eu,s1,0/0)"}, {hi("eu", 0, 1, 1), "welcome(eu,s2,0/0)"}}},
+		{"a stranger is welcome", none, []line{{hi("eu", 4, 1, 1), "welcome(eu,s4,0/0) snapshot(1)"}}},
+		{"session 0 starts a lineage", none, []line{{hi("eu", 0, 1, 1), "welcome(eu,s1,0/0) snapshot(1)"}, {hi("eu", 0, 1, 1), "welcome(eu,s2,0/0)"}}},
 		{"a reconnect finds its marks and leases", one, []line{
 			{eu1, "applied(eu:1,1) marks(eu,1/0)"},
 			{hi("eu", 1, 2, 1).holding(span(0, 64)), "welcome(eu,s1,1/0,[4,64))"},
@@ -31,20 +31,21 @@ func TestScenarioHello(t *testing.T) {
 		}},
 		{"a higher session retires the lower", one, []line{
 			{eu1, "applied(eu:1,1) marks(eu,1/0)"},
-			{hi("eu", 2, 1, 1), "welcome(eu,s2,0/0)"},
+			{hi("eu", 2, 1, 1), "welcome(eu,s2,0/0) snapshot(1)"},
 			{eu2, ""},
 			{hi("eu", 1, 3, 1), "reject(eu,retired session)"},
 		}},
 		{"a state older than its deltas", one, []line{{eu1, "applied(eu:1,1) marks(eu,1/0)"}, {hi("eu", 1, 1, 1), "reject(eu,retired session)"}}},
 		{"a region is taken while its peer lives, and 10 s longer", none, []line{
-			{hi("eu", 1, 1, 1).by("p"), "welcome(eu,s1,0/0)"},
+			{hi("eu", 1, 1, 1).by("p"), "welcome(eu,s1,0/0) snapshot(1)"},
+			{done(1), ""},
 			{hi("eu", 1, 1, 1).by("q"), "reject(eu,taken)"},
 			{ClientGone{"eu", "q"}, ""},
 			{hi("eu", 9, 1, 1).by("q"), "reject(eu,taken)"},
 			{ClientGone{"eu", "p"}, ""},
 			{ticks(39), ""},
 			{hi("eu", 1, 1, 1).by("q"), "reject(eu,taken)"},
-			{Tick{}, "snapshot(1)"},
+			{Tick{}, ""},
 			{hi("eu", 1, 1, 1).by("q"), "welcome(eu,s1,0/0)"},
 			{hi("eu", 1, 1, 1).by("p"), "reject(eu,taken)"},
 		}},
@@ -228,7 +229,8 @@ func TestScenarioDurable(t *testing.T) {
 		})},
 		{"the marks of a retired session are not the next one's", small, slices.Concat(half, []line{
 			{hi("eu", 2, 1, 1), "welcome(eu,s2,0/0)"},
-			{done(1), ""},
+			{done(1), "snapshot(2)"},
+			{done(2), ""},
 		})},
 	})
 }

@@ -240,7 +240,8 @@ func task(first uint64) Grant {
 	return Grant{Client: "w1", Tasks: []data.Task{{Samples: data.Interval{Start: first, End: first + 4}, Steps: 2}}}
 }
 
-// newGPS makes a GPS of 1600 samples that has granted 64 to each client in turn.
+// newGPS makes a GPS of 1600 samples that has granted 64 to each client in turn. That
+// is durable, and the next snapshot is the first.
 func newGPS(cfg Config, window int, clients ...string) func() actor {
 	return func() actor {
 		g := NewGPS(cfg, gpsTerm, []float32{100}, 1600, window)
@@ -250,6 +251,7 @@ func newGPS(cfg Config, window int, clients ...string) func() actor {
 		for _, c := range clients {
 			g.Step(Ask{Client: c, Samples: 64})
 		}
+		g.snap = snapshots{changes: g.changes}
 		return g
 	}
 }
@@ -261,13 +263,13 @@ func newLPS(cfg Config, window int, samples uint64, workers ...string) func() ac
 		l := NewLPS(cfg, "eu", "l", lpsTerm, 1, window)
 		l.Step(Connected{})
 		l.Step(Welcome{Client: "eu", Term: gpsTerm, Session: 1})
-		l.Step(answer("eu", global(0), 0, 100))
 		for _, w := range workers {
 			l.Step(hi(w, 1, 1, 1))
 			l.Step(Ask{Client: w})
 			l.Step(Ask{Client: w})
 		}
 		l.Step(Grant{Client: "eu", Ranges: span(0, samples)})
+		l.Step(answer("eu", global(0), 0, 100))
 		l.Step(done(1))
 		return l
 	}

@@ -4,7 +4,7 @@ package roles
 type snapshots struct {
 	last    uint64          // id of the newest
 	running bool            // the newest is being written
-	again   bool            // another is wanted once it is done
+	again   bool            // another is wanted, once this one is done
 	failed  bool            // the newest could not be written
 	marks   map[string]mark // what it holds of the clients
 	changes uint64          // the server's changes it holds

@@ -2,7 +2,6 @@ package roles
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"halos/data"
@@ -11,12 +10,13 @@ import (
 // checks watch a world. What a server has applied is its history: it is put back with
 // the server's state, so it holds what the state holds.
 type checks struct {
-	w      *world
-	faults []string
-	past   map[string]past
-	pushes map[Name][]applied                // what a push is made of, as it was named last
-	left   map[string][]float32              // values of every delta that has left its sender
-	table  map[string]map[string]ClientState // decided tables at the servers' last ends
+	w       *world
+	faults  []string
+	past    map[string]past                   // by server
+	pushes  map[Name][]applied                // what a push is made of, as it was named last
+	left    map[string][]float32              // values of every delta that has left its sender
+	table   map[string]map[string]ClientState // decided tables at the servers' last ends
+	refused map[string]int                    // verdicts against deltas, by server
 }
 
 // past is the history of one server.
@@ -35,7 +35,7 @@ type applied struct {
 func (c *checks) init(w *world) {
 	*c = checks{
 		w: w, past: map[string]past{}, pushes: map[Name][]applied{}, left: map[string][]float32{},
-		table: map[string]map[string]ClientState{},
+		table: map[string]map[string]ClientState{}, refused: map[string]int{},
 	}
 }
 
@@ -58,7 +58,11 @@ func (c *checks) action(p *proc, ev Event, a Action) {
 	case Applied:
 		c.applied(p, ev.(Delta))
 	case Refused:
-		c.w.refused++
+		c.refused[p.id]++
+	case Lost:
+		if p.born == 1 {
+			c.fault("%s: deltas %d to %d of %s are lost", p.id, a.From, a.To, a.Client)
+		}
 	case Named:
 		if p.server == c.w.gps {
 			h := c.past[p.id]
@@ -69,7 +73,8 @@ func (c *checks) action(p *proc, ev Event, a Action) {
 	case Delta:
 		c.sent(p, a)
 	case Released:
-		if saved := p.server.disk; c.w.off == nothing &&
+		strict := c.w.off == nothing || c.w.off == keepTillSaved || c.w.off == oneSnapshot
+		if saved := p.server.disk; strict &&
 			(saved == nil || saved.state.Server.Clients[a.Client].Decided < a.Seq) {
 			c.fault("%s releases %v, which is not durable at %s", p.id, a.Name, p.server.id)
 		}
@@ -103,7 +108,7 @@ func (c *checks) sent(p *proc, d Delta) {
 	if p.server != c.w.gps {
 		return
 	}
-	if c.w.off == nothing && !slices.ContainsFunc(p.disk.state.Region.Outbox, func(e EntryState) bool { return e.Seq == d.Seq }) {
+	if c.w.off != outputCommit && !slices.ContainsFunc(p.disk.state.Region.Outbox, func(e EntryState) bool { return e.Seq == d.Seq }) {
 		c.fault("%s sends %v before it is on disk", p.id, d.Name)
 	}
 	if !c.w.exact {
@@ -156,15 +161,4 @@ func (c *checks) final() {
 	if w.exact && !slices.Equal(params, state.Params) {
 		c.fault("the model is %v, the start less %d deltas is %v", state.Params, len(names), params)
 	}
-}
-
-// hash is of every parameter of every role's last state.
-func (c *checks) states() map[string]State {
-	all := map[string]State{}
-	for _, p := range c.w.procs {
-		if p.disk != nil {
-			all[p.id] = p.disk.state
-		}
-	}
-	return maps.Clone(all)
 }

@@ -173,13 +173,7 @@ func (w *world) meddled(ev Welcome) Welcome {
 
 // forgetNames makes a server forget which of a client's deltas it has decided.
 func forgetNames(p *proc, ev Hello) {
-	var s *server
-	switch r := p.role.(type) {
-	case *LPS:
-		s = &r.server
-	case *GPS:
-		s = &r.server
-	}
+	s := serverHalf(p.role)
 	if c := s.clients[ev.Client]; c != nil && c.session == ev.Session {
 		c.decided = ev.Oldest - 1
 		again := intersect(s.ledger.committed, ev.Leases)

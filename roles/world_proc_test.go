@@ -122,6 +122,16 @@ func (p *proc) end() {
 }
 
 func (p *proc) tick() {
+	if s := serverHalf(p.role); s != nil {
+		for _, c := range s.clients {
+			switch {
+			case p.w.off == reclaim:
+				c.gone = 0
+			case p.w.off == farewell && s.ended:
+				c.leaving = true
+			}
+		}
+	}
 	p.step(Tick{}, nil)
 	p.later(tick, p.tick)
 }
@@ -140,8 +150,8 @@ func (p *proc) connect() {
 // the hello that is being answered.
 func (p *proc) step(ev Event, from *link) {
 	acts := p.role.Step(ev)
-	if p.w.trace != nil {
-		p.w.trace(p, ev, acts)
+	if p.w.watch != nil {
+		p.w.watch(p, ev, acts)
 	}
 	for _, a := range acts {
 		p.w.checks.action(p, ev, a)
@@ -222,6 +232,17 @@ func (p *proc) snapshot(id uint64) {
 		}
 		p.later(w.upTo(tick/2), done)
 	})
+}
+
+// serverHalf is that of an LPS or a GPS, nil for a worker.
+func serverHalf(role stepper) *server {
+	switch r := role.(type) {
+	case *LPS:
+		return &r.server
+	case *GPS:
+		return &r.server
+	}
+	return nil
 }
 
 // copyState returns a state that shares no memory with s, by way of the JSON that a

@@ -16,11 +16,10 @@ type world struct {
 	queue agenda
 	added uint64
 
-	gps     *proc
-	procs   []*proc
-	checks  checks
-	refused int
-	trace   func(*proc, Event, []Action)
+	gps    *proc
+	procs  []*proc
+	checks checks
+	watch  func(*proc, Event, []Action) // sees every Step, nil if nobody does
 }
 
 // plan is what makes one world unlike another.
@@ -39,7 +38,7 @@ type plan struct {
 	badRound float64 // share of rounds that diverge
 	chaos    moment  // mean time between mishaps, 0 = none
 	calm     moment  // no mishap after
-	mild     bool   // nobody is away for long, and nothing is lost but what is in memory
+	mild     bool    // nobody is away for long, and nothing is lost but what is in memory
 	off      mechanism
 }
 
@@ -152,7 +151,7 @@ func (w *world) over() bool {
 	return true
 }
 
-// still lists what has not finished, with what the GPS still waits for.
+// still lists who has not finished, and what the servers have in hand.
 func (w *world) still() string {
 	s := ""
 	for _, p := range w.procs {
@@ -160,12 +159,12 @@ func (w *world) still() string {
 			s += p.id + " "
 		}
 	}
-	if g, ok := w.gps.role.(*GPS); ok {
-		s += fmt.Sprintf("free %v leased %v", g.ledger.free, g.ledger.leased)
-	}
 	for _, p := range w.procs {
+		if half := serverHalf(p.role); half != nil {
+			s += fmt.Sprintf("\n\t%s: free %v, leased %v", p.id, half.ledger.free, half.ledger.leased)
+		}
 		if l, ok := p.role.(*LPS); ok {
-			s += fmt.Sprintf("\n\t%s: done %v free %v leased %v flight %d updates %d exhausted %v out %+v", p.id, l.done, l.ledger.free, l.ledger.leased, l.flight.seq, l.updates, l.exhausted, l.out)
+			s += fmt.Sprintf(", for the next push %v, in flight %d", l.done.samples, l.flight.seq)
 		}
 	}
 	return s
