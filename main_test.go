@@ -45,7 +45,12 @@ type child struct {
 // start runs the program until it takes part in its job.
 func start(ctx context.Context, t *testing.T, binary, name string, args ...string) *child {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), name)
+	return startIn(ctx, t, binary, filepath.Join(t.TempDir(), name), args...)
+}
+
+// startIn is start in a given directory.
+func startIn(ctx context.Context, t *testing.T, binary, dir string, args ...string) *child {
+	t.Helper()
 	command, rest := args[0], args[1:]
 	args = append([]string{command, "--dir", dir, "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"}, rest...)
 	c := &child{Cmd: exec.CommandContext(ctx, binary, args...), dir: dir}
@@ -53,7 +58,7 @@ func start(ctx context.Context, t *testing.T, binary, name string, args ...strin
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c.until(ctx, t, name+" starts", func(r node.Record) bool {
+	c.until(ctx, t, filepath.Base(dir)+" starts", func(r node.Record) bool {
 		if r.Event == node.EventStart {
 			c.join = r.Addrs[0]
 		}
@@ -203,5 +208,22 @@ func TestJoinOnAClosedPortSaysSo(t *testing.T) {
 	}
 	if _, err := os.Stat("halos-us"); err == nil {
 		t.Error("a directory was made beside the tests")
+	}
+}
+
+// The command that started a job continues it after its process was killed.
+func TestTheSameCommandContinues(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	binary := program(t)
+	dir := filepath.Join(t.TempDir(), "again")
+	args := append([]string{"run", "--set", "tokens=800000000"}, toy...)
+	for _, event := range []string{node.EventCheckpoint, node.EventRestored} {
+		c := startIn(ctx, t, binary, dir, args...)
+		c.until(ctx, t, event, func(r node.Record) bool { return r.Event == event })
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		c.Wait() //nolint:errcheck // it was killed
 	}
 }

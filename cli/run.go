@@ -94,12 +94,26 @@ func jobToRun(c *urfave.Context, dir string, held *job.Job) (*job.Job, error) {
 		return j, nil
 	case held == nil:
 		return newJob(c, c.String("data"))
-	case c.IsSet("preset"):
-		return nil, otherJob(dir, held, "and --preset starts another", "--preset")
-	case c.IsSet("set"):
-		return nil, otherJob(dir, held, "which cannot be changed", "--set")
+	case c.IsSet("preset") || c.IsSet("set"):
+		return held, sameSettings(c, dir, held)
 	}
 	return held, nil
+}
+
+// sameSettings refuses settings that differ from those of the job held: the command
+// that started a job continues it, another does not change it.
+func sameSettings(c *urfave.Context, dir string, held *job.Job) error {
+	j, err := newJob(c, c.String("data"))
+	if err != nil {
+		return err
+	}
+	if c.String("data") == "" {
+		j.Source = held.Source
+	}
+	if j.Salt = held.Salt; j.ID() != held.ID() {
+		return otherJob(dir, held, "whose settings are others and cannot be changed", "--preset and --set")
+	}
+	return nil
 }
 
 // otherJob says that dir belongs to the job held, and what to do about it.

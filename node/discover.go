@@ -86,6 +86,10 @@ func (n *Node) fetchJob(ctx context.Context, known []byte) error {
 }
 
 func (n *Node) fetchOnLAN(ctx context.Context, known []byte) error {
+	if !n.cfg.MDNS {
+		return fmt.Errorf("%w: without mDNS a job is joined by the address of one of its nodes", ErrUsage)
+	}
+	n.log.Info("looking for the job on this LAN", "job", n.cfg.JobID, "for", lanWait)
 	var wrong error
 	err := findJob(ctx, n.host.ID(), n.cfg.JobID, lanWait, func(ctx context.Context, p peer.AddrInfo) error {
 		reply, err := n.askJob(ctx, p)

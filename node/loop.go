@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"halos/roles"
@@ -125,9 +126,8 @@ func (n *Node) ticks(ctx context.Context) {
 	n.report.tick(n)
 	n.evaluate(ctx)
 	if n.draining && time.Now().After(n.drainBy) {
-		n.log.Warn("stopping before everything is delivered; what a server here holds is on its disk, what a worker held is lost",
-			"waited", drainPatience)
-		n.left = 0
+		n.fault = fmt.Errorf("stopped after %v of draining, before all was delivered: no server took it; what a server here holds is on its disk, what a worker held is lost",
+			drainPatience)
 	}
 }
 

@@ -158,10 +158,15 @@ func New(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if err := n.findJob(ctx); err != nil {
 		return nil, err
 	}
-	if err := n.takeRoles(); err != nil {
+	n.takeRoles()
+	if err := n.prepare(); err != nil {
 		return nil, err
 	}
-	return n, n.prepare()
+	// Only a start that can succeed leaves its settings behind.
+	if err := n.dir.claim(n.job.Canonical()); err != nil {
+		return nil, err
+	}
+	return n, n.store()
 }
 
 // listen makes the node's identity and host.

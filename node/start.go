@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,10 @@ func (n *Node) remember() error {
 	if c.Region == "" {
 		c.Region = last.Region
 	}
+	if last.Region != "" && c.Region != last.Region {
+		return fmt.Errorf("%w: directory %s belongs to region %s, not to %s: use another --dir for that region",
+			ErrMismatch, n.dir.path, last.Region, c.Region)
+	}
 	if len(c.Roles) == 0 {
 		c.Roles = last.Roles
 		n.auto = last.Auto || len(last.Roles) == 0
@@ -60,6 +65,9 @@ func (n *Node) remember() error {
 	}
 	if c.Data == "" {
 		c.Data = last.Data
+	}
+	if c.Region == "" {
+		return fmt.Errorf("%w: no region: name one with --region", ErrUsage)
 	}
 	if err := wire.CheckRegion(c.Region); err != nil {
 		return fmt.Errorf("%w: %w", ErrUsage, err)
@@ -104,11 +112,14 @@ func (n *Node) findJob(ctx context.Context) error {
 		}
 	}
 	n.id = n.job.ID()
-	return n.dir.claim(n.job.Canonical())
+	if known != nil && !bytes.Equal(known, n.job.Canonical()) {
+		return n.dir.claim(n.job.Canonical()) // says what is wrong
+	}
+	return nil
 }
 
 // takeRoles settles which roles this node holds.
-func (n *Node) takeRoles() error {
+func (n *Node) takeRoles() {
 	if len(n.cfg.Roles) == 0 {
 		_, hasGPS := n.roster.server(globalTier, n.cfg.Region)
 		_, hasLPS := n.roster.server(regionTier, n.cfg.Region)
@@ -120,7 +131,6 @@ func (n *Node) takeRoles() error {
 			n.cfg.Roles = append(n.cfg.Roles, gps.String())
 		}
 	}
-	return n.store()
 }
 
 func (n *Node) has(r role) bool { return slices.Contains(n.cfg.Roles, r.String()) }

@@ -16,7 +16,7 @@ import (
 const (
 	dialWait   = 15 * time.Second
 	redialLow  = 250 * time.Millisecond // between attempts, doubling
-	redialHigh = 8 * time.Second
+	redialHigh = 2 * time.Second
 	lookEvery  = 500 * time.Millisecond // for a server that nobody knows yet
 )
 

@@ -13,6 +13,9 @@ import (
 // manifestFile is the job in the directory of a testnet; where it is, there was one.
 const manifestFile = "job.yaml"
 
+// maxProcesses is what one machine may be asked for.
+const maxProcesses = 512
+
 // Config says what to run. All of it is checked before anything is started.
 type Config struct {
 	Binary   string        // the halos program, as a rule os.Executable()
@@ -40,6 +43,8 @@ func (c Config) Validate() error {
 	}
 	if c.Workers < 1 {
 		faults = append(faults, fmt.Errorf("workers %d: each region needs at least 1", c.Workers))
+	} else if n := 1 + c.Regions*(1+min(c.Workers, maxProcesses)); c.Regions <= MaxRegions && n > maxProcesses {
+		faults = append(faults, fmt.Errorf("%d regions of %d workers: a testnet has at most %d processes", c.Regions, c.Workers, maxProcesses))
 	}
 	if c.Duration < 0 {
 		faults = append(faults, fmt.Errorf("duration %v: must be 0s or more", c.Duration))

@@ -67,13 +67,14 @@ func TestMeasuredRate(t *testing.T) {
 	checkRate(t, "down", time.Since(start))
 }
 
-// checkRate wants 4 MiB at 40 Mbit/s to have taken their time within 10 %.
+// checkRate wants 4 MiB at 40 Mbit/s to have taken their time: never less than a tenth
+// below it, and no more than a busy machine may add.
 func checkRate(t *testing.T, what string, took time.Duration) {
 	t.Helper()
 	got := float64(4<<20) * 8 / took.Seconds() / mbit
 	t.Logf("%s: %.1f Mbit/s", what, got)
-	if got < 36 || got > 44 {
-		t.Errorf("%s: %.1f Mbit/s, want 40 within 10 %%", what, got)
+	if got < 26 || got > 44 {
+		t.Errorf("%s: %.1f Mbit/s, want 40, at most 44 and at least 26", what, got)
 	}
 }
 
