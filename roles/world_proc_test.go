@@ -1,16 +1,8 @@
 package roles
 
 import (
-	"encoding/json"
-	"fmt"
-	"math"
 	"slices"
-
-	"halos/data"
 )
-
-// stepper is a role.
-type stepper interface{ Step(Event) []Action }
 
 // proc is one process with one role: what package node is to the real one.
 type proc struct {
@@ -19,7 +11,7 @@ type proc struct {
 	server   *proc // of its client half
 	pace     moment
 
-	role     stepper
+	role     actor
 	life     int // appointments of an earlier life are void
 	starts   uint64
 	born     uint64 // starts without a state
@@ -34,19 +26,6 @@ type proc struct {
 	disk    *saved
 	writing bool
 	round   *round
-}
-
-// saved is a snapshot on disk, with how long the history was that it holds.
-type saved struct {
-	state State
-	past  past
-}
-
-// round is what a worker's trainer works on.
-type round struct {
-	Train
-	began moment
-	over  bool
 }
 
 // later does f a span from now unless the process has ended by then.
@@ -69,15 +48,7 @@ func (p *proc) start() {
 	p.starts++
 	p.draining, p.writing, p.met, p.round, p.up = false, false, false, nil, nil
 	p.links = map[string]*link{}
-	term := Term{Counter: p.starts, Leader: p.peer}
-	switch {
-	case p.server == nil:
-		p.role = NewGPS(w.cfg, term, slices.Repeat([]float32{1}, w.n), uint64(w.tasks*w.cfg.H*w.cfg.Batch), w.window)
-	case p.server == w.gps:
-		p.role = NewLPS(w.cfg, p.id, p.peer, term, w.n, w.window)
-	default:
-		p.role = NewWorker(p.peer, p.starts, w.n, w.window)
-	}
+	p.role = p.fresh(p.starts)
 	if p.disk == nil {
 		p.born++
 		w.checks.forget(p)
@@ -88,6 +59,18 @@ func (p *proc) start() {
 	if p.server != nil {
 		p.later(w.upTo(2*tick), p.connect)
 	}
+}
+
+// fresh makes the role of the process as its node does at the given start.
+func (p *proc) fresh(start uint64) actor {
+	w, term := p.w, Term{Counter: start, Leader: p.peer}
+	switch {
+	case p.server == nil:
+		return NewGPS(w.cfg, term, slices.Repeat([]float32{1}, w.n), uint64(w.tasks*w.cfg.H*w.cfg.Batch), w.window)
+	case p.server == w.gps:
+		return NewLPS(w.cfg, p.id, p.peer, term, w.n, w.window)
+	}
+	return NewWorker(p.peer, start, w.n, w.window)
 }
 
 func (p *proc) restore() {
@@ -149,11 +132,10 @@ func (p *proc) connect() {
 // step folds an event into the role and does what it wants done. from is the link of
 // the hello that is being answered.
 func (p *proc) step(ev Event, from *link) {
-	acts := p.role.Step(ev)
 	if p.w.watch != nil {
-		p.w.watch(p, ev, acts)
+		p.w.watch(p, ev)
 	}
-	for _, a := range acts {
+	for _, a := range p.role.Step(ev) {
 		p.w.checks.action(p, ev, a)
 		p.perform(a, from)
 	}
@@ -206,63 +188,6 @@ func (p *proc) perform(a Action, from *link) {
 	}
 }
 
-// snapshot copies the state and writes it.
-func (p *proc) snapshot(id uint64) {
-	w := p.w
-	if p.writing {
-		w.checks.fault("%s: two snapshots at a time", p.id)
-	}
-	p.writing = true
-	state := copyState(p.role.(interface{ State() State }).State())
-	copied := &saved{state: state, past: w.checks.pastOf(p)}
-	failed := w.chance(w.badDisk)
-	done := func() {
-		p.writing = false
-		p.step(SnapshotDone{ID: id, Failed: failed}, nil)
-	}
-	write := 1 + w.upTo(w.disk)
-	if w.off == outputCommit {
-		p.later(0, done)
-		p.later(write, func() { p.disk = copied })
-		return
-	}
-	p.later(write, func() {
-		if !failed {
-			p.disk = copied
-		}
-		p.later(w.upTo(tick/2), done)
-	})
-}
-
-// serverHalf is that of an LPS or a GPS, nil for a worker.
-func serverHalf(role stepper) *server {
-	switch r := role.(type) {
-	case *LPS:
-		return &r.server
-	case *GPS:
-		return &r.server
-	}
-	return nil
-}
-
-// copyState returns a state that shares no memory with s, by way of the JSON that a
-// checkpoint holds.
-func copyState(s State) State {
-	var c State
-	b, err := json.Marshal(s)
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	if err != nil {
-		panic(fmt.Sprintf("state: %v", err))
-	}
-	c.Params = slices.Clone(s.Params)
-	for _, v := range s.Vectors {
-		c.Vectors = append(c.Vectors, Vector{v.Name, slices.Clone(v.Values)})
-	}
-	return c
-}
-
 // finish takes a role that has nothing left to do off its process. Those who are down
 // or just starting when their server goes for good have missed the end.
 func (p *proc) finish(f Finished) {
@@ -291,46 +216,4 @@ func (p *proc) miss() {
 			c.miss()
 		}
 	}
-}
-
-// train takes a local step of the round every pace.
-func (p *proc) train(a Train) {
-	r := &round{Train: a, began: p.w.now}
-	p.round = r
-	p.later(moment(a.Task.Steps)*p.pace, func() { p.trained(r, r.Task.Steps) })
-}
-
-func (p *proc) stopTraining() {
-	r := p.round
-	steps := int((p.w.now - r.began) / p.pace)
-	if p.w.chance(0.5) {
-		steps++ // the one that is running
-	}
-	steps = min(steps, r.Task.Steps)
-	p.later(0, func() { p.trained(r, steps) })
-}
-
-// trained ends a round, once. A local step moves every parameter towards 3, in whole
-// 64ths and with noise, so that sums of deltas are exact in float32.
-func (p *proc) trained(r *round, steps int) {
-	if r.over {
-		return
-	}
-	r.over = true
-	w := p.w
-	for range steps {
-		for i, x := range r.Params {
-			r.Params[i] += float32(math.Round(float64(16*(3-x)))+float64(w.rng.IntN(9)-4)) / 64
-		}
-	}
-	first := r.Task.Samples.Start
-	done := TrainDone{
-		Steps: steps, Loss: 1,
-		Samples: data.Interval{Start: first, End: first + uint64(steps*w.cfg.Batch)},
-	}
-	if w.chance(w.badRound) {
-		r.Params[0] = float32(math.NaN())
-		done.Failed, done.Loss = w.chance(0.5), math.NaN()
-	}
-	p.step(done, nil)
 }

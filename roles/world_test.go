@@ -19,7 +19,7 @@ type world struct {
 	gps    *proc
 	procs  []*proc
 	checks checks
-	watch  func(*proc, Event, []Action) // sees every Step, nil if nobody does
+	watch  func(*proc, Event) // sees every event before it is folded in, nil if nobody does
 }
 
 // plan is what makes one world unlike another.
