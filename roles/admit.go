@@ -38,7 +38,7 @@ func (s *server) hello(ev Hello) []Action {
 		s.clients[ev.Client] = c
 	}
 	if ev.Session == 0 || ev.Session != c.session {
-		s.renew(ev.Client, c, ev.Session)
+		s.renew(c, ev.Session)
 	}
 	var acts []Action
 	if ev.Oldest > c.decided+1 {
@@ -80,13 +80,12 @@ func (s *server) objection(ev Hello, c *client) (Reason, string) {
 	return 0, ""
 }
 
-// renew starts a client's next session: the samples of the last one are free again.
-// That is made durable soon, so that a server that starts again expects the client.
-func (s *server) renew(name string, c *client, session uint64) {
+// renew starts a client's next session. That is made durable soon, so that a server
+// that starts again expects the client.
+func (s *server) renew(c *client, session uint64) {
 	if session == 0 {
 		session = c.session + 1
 	}
-	s.ledger.reclaim(name, s.ledger.leased[name].Clone())
 	*c = client{session: session}
 	s.changes++
 	s.snap.again = true

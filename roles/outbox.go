@@ -27,8 +27,7 @@ type outbox struct {
 type entry struct {
 	Delta
 	sealed  bool // may leave: the state that holds it is durable where that is needed
-	left    bool // has left once: its content is fixed
-	sent    bool // on this connection, or decided
+	sent    bool // on this connection, or decided: after a welcome all that had left leaves again at once
 	refused bool
 }
 
@@ -36,7 +35,7 @@ type entry struct {
 // still here, a sealed d is folded into that entry instead and gets no name of its
 // own.
 func (o *outbox) add(d Delta, sealed bool) (Name, []Action) {
-	if n := len(o.entries); sealed && n > 0 && n >= o.window && !o.entries[n-1].left {
+	if n := len(o.entries); sealed && n > 0 && n >= o.window && !o.entries[n-1].sent {
 		o.entries[n-1].fold(d)
 		return o.entries[n-1].Name, nil
 	}
@@ -69,7 +68,7 @@ func (o *outbox) send() []Action {
 			break
 		}
 		if !e.sent {
-			e.sent, e.left = true, true
+			e.sent = true
 			o.silent = 0
 			acts = append(acts, e.Delta)
 		}

@@ -117,7 +117,7 @@ func (l *LPS) Restore(s State) error {
 			Name: Name{l.out.client, r.Lineage, e.Seq}, Base: e.Base, Steps: e.Steps, Samples: e.Samples.Clone(),
 			Loss: e.Loss, Norm: tensor.Norm(values), Values: values,
 		}
-		l.out.entries = append(l.out.entries, entry{Delta: d, sealed: true, left: true, refused: e.Refused})
+		l.out.entries = append(l.out.entries, entry{Delta: d, sealed: true, refused: e.Refused})
 	}
 	l.flight = flight{seq: r.Flight, refused: r.Refused}
 	if r.Flight != 0 {

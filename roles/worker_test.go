@@ -51,6 +51,16 @@ func TestScenarioWorker(t *testing.T) {
 			{answer("w1", local(2), 1, 97), ""},
 			{task(8), "train([8,12)@0,3.2,94)"},
 		}},
+		{"a refusal that the LPS takes back", running, []line{
+			sent,
+			{task(8), ""},
+			{marksOf("w1", 1, 0).refusing(1), "follow(w1,c1)"},
+			{Connected{}, "hello(w1,1,2,1,[0,12),3.1) train([4,8)@0,3.1,98)"},
+			{Welcome{Client: "w1", Session: 1, Leases: span(0, 12)}, "delta(w1:1,[0,4),+2) follow(w1,c0,3.1)"},
+			{answer("w1", local(2), 0, 100), ""},
+			{ServerGone{}, ""},
+			{trained(95, 4, 2), "named(w1:2,[4,8)) train([8,12)@0,3.2,95)"},
+		}},
 		{"does not wait for what cannot leave", newWorker(1), []line{
 			sent,
 			{answer("w1", local(2), 1, 97), "train([4,8)@0,3.2,97)"},
