@@ -1,6 +1,6 @@
 FUZZ ?= 20000x
 
-.PHONY: build test race fuzz bench lint testnet proto ci
+.PHONY: build test race fuzz bench lint testnet kernels proto ci
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o halos .
@@ -27,6 +27,12 @@ lint:
 
 testnet:
 	go run . testnet
+
+# Writes tensor's assembly for amd64 again, by the generator in tensor/gen.
+kernels:
+	cd tensor/gen && for isa in avx2 avx512; do \
+	  go run . -isa $$isa -out ../$${isa}_amd64.s -stubs ../$${isa}_amd64.go -pkg tensor || exit 1; \
+	done
 
 # Needs protoc and protoc-gen-go.
 proto:

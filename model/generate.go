@@ -34,7 +34,7 @@ func (s Sampler) Validate() error {
 //
 // The model sees as many tokens as n has context. When they are all used it forgets
 // the older half and goes on, so that a token costs one pass over a single row
-// except then. Of a longer prompt it sees the last tokens only.
+// except then, unless n recomputes. Of a longer prompt it sees the last tokens only.
 func Generate(ctx context.Context, n *Net, params []float32, prompt []int32, count int, s Sampler, emit func(token int32) error) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -54,9 +54,11 @@ func Generate(ctx context.Context, n *Net, params []float32, prompt []int32, cou
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n.forward(params, window, pass{B: 1, T: len(window), stride: len(window), from: known})
-		known = len(window)
-		id, err := draw.token(n.logits[(known-1)*V:][:V])
+		logits := n.next(params, window, known)
+		if !n.shared {
+			known = len(window)
+		}
+		id, err := draw.token(logits)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"halos/tensor"
 )
 
 // generated collects what Generate emits.
@@ -26,16 +28,20 @@ func generated(t *testing.T, n *Net, params []float32, prompt []int32, count int
 // TestGreedyAgreesWithWholePasses runs the model over all tokens in view for every
 // new one, which Generate avoids, over several times the context.
 func TestGreedyAgreesWithWholePasses(t *testing.T) {
+	pool := tensor.NewPool(2)
+	defer pool.Close()
 	forms(t, func(t *testing.T, c Config) {
-		for _, context := range []int{1, 2, 7, 40} {
+		for context, o := range map[int]Options{1: {}, 2: {Pool: pool}, 7: {}, 39: {Recompute: true}, 40: {Pool: pool}} {
 			_, params, _ := made(c, 1, 1)
 			prompt := []int32{3, 1, 4, 1, 5, 9, 2, 6}
-			got := generated(t, NewNet(c, 1, context), params, prompt, 3*context+5, Sampler{})
+			got := generated(t, NewNet(c, 1, context, o), params, prompt, 3*context+5, Sampler{})
 
-			whole, window := NewNet(c, 1, context), slices.Clone(prompt[max(0, len(prompt)-context):])
+			whole, window := NewNet(c, 1, context, Options{}), slices.Clone(prompt[max(0, len(prompt)-context):])
 			for i, id := range got {
 				T := len(window)
-				last := whole.Logits(params, window, 1, T)[(T-1)*c.VocabSize:]
+				logits := make([]float32, T*c.VocabSize)
+				whole.Logits(logits, params, window, 1, T)
+				last := logits[(T-1)*c.VocabSize:]
 				if want := int32(slices.Index(last, slices.Max(last))); id != want {
 					t.Fatalf("context %d: token %d is %d, want %d", context, i, id, want)
 				}
@@ -141,7 +147,7 @@ func BenchmarkGenerate(b *testing.B) {
 	}{{"tiny", tiny}, {"small", small}} {
 		b.Run(s.name, func(b *testing.B) {
 			_, params, _ := made(s.c, 1, 1)
-			net := NewNet(s.c, 1, s.c.MaxPositionEmbeddings)
+			net := NewNet(s.c, 1, s.c.MaxPositionEmbeddings, Options{})
 			for b.Loop() {
 				err := Generate(b.Context(), net, params, []int32{1}, 200, Sampler{Temperature: 1}, func(int32) error { return nil })
 				if err != nil {

@@ -162,15 +162,17 @@ func nearly(t *testing.T, name string, got, want float64) {
 
 func TestGoldenForwardAndBackward(t *testing.T) {
 	eachGolden(t, func(t *testing.T, g golden) {
-		net, params := model.NewNet(g.config, g.B, g.T), g.flat(t, "weight/")
+		net, params := model.NewNet(g.config, g.B, g.T, model.Options{}), g.flat(t, "weight/")
 		inputs := make([]int32, 0, g.B*g.T)
 		for b := range g.B {
 			inputs = append(inputs, g.tokens[b*(g.T+1):][:g.T]...)
 		}
-		near(t, "logits", net.Logits(params, inputs, g.B, g.T), g.floats["logits"], 2e-5, nil)
+		logits := make([]float32, g.B*g.T*g.config.VocabSize)
+		net.Logits(logits, params, inputs, g.B, g.T)
+		near(t, "logits", logits, g.floats["logits"], 2e-5, nil)
 		nearly(t, "loss", net.Loss(params, g.tokens, g.B, g.T), g.loss)
 		grads := make([]float32, len(params))
-		nearly(t, "loss with gradient", net.LossGrad(grads, params, g.tokens, g.B, g.T), g.loss)
+		nearly(t, "loss with gradient", net.LossGrad(grads, params, g.tokens, g.B, g.T, 1), g.loss)
 		want := g.flat(t, "grad/")
 		for _, p := range g.config.Params() {
 			near(t, p.Name, grads[p.Offset:][:p.Len()], want[p.Offset:][:p.Len()], 2e-5, nil)
@@ -180,7 +182,7 @@ func TestGoldenForwardAndBackward(t *testing.T) {
 
 func TestGoldenAdamWSteps(t *testing.T) {
 	eachGolden(t, func(t *testing.T, g golden) {
-		net, params := model.NewNet(g.config, g.B, g.T), g.flat(t, "weight/")
+		net, params := model.NewNet(g.config, g.B, g.T, model.Options{}), g.flat(t, "weight/")
 		var decay []optim.Span
 		for _, p := range g.config.Params() {
 			if len(p.Shape) > 1 {
@@ -190,7 +192,7 @@ func TestGoldenAdamWSteps(t *testing.T) {
 		opt, grads := optim.NewAdamW(g.adamw, len(params), decay), make([]float32, len(params))
 		for i := range g.losses {
 			clear(grads)
-			nearly(t, "step loss", net.LossGrad(grads, params, g.tokens, g.B, g.T), g.losses[i])
+			nearly(t, "step loss", net.LossGrad(grads, params, g.tokens, g.B, g.T, 1), g.losses[i])
 			nearly(t, "step gradient norm", opt.Step(params, grads, g.lr), g.norms[i])
 		}
 		want := g.flat(t, "after/")

@@ -1,7 +1,7 @@
 package model
 
 import (
-	"fmt"
+	"math"
 
 	"halos/tensor"
 )
@@ -10,37 +10,58 @@ import (
 // tokens. All memory is made once; its methods allocate nothing. It keeps no
 // parameters: they are passed to each call, so one Net serves every version of a
 // model. A Net is for one goroutine at a time.
+//
+// What it computes has the same bits with any Options.
 type Net struct {
 	cfg      Config
+	pool     *tensor.Pool
 	params   []Param
-	total    int // number of parameters
-	tokens   int // capacity in tokens, batch*context
-	context  int
+	total    int       // number of parameters
+	tokens   int       // capacity in tokens, batch*context
+	context  int       // longest sequence
+	scale    float32   // of the scores, 1/sqrt(hd)
 	cos, sin []float32 // [context, r/2], see tensor.RotaryTable
 
 	layers []activations
+	shared bool      // the layers share all but x
 	x      []float32 // [B*T, C] what the last layer leaves
-	norm   []float32 // [B*T, C] x normalised
-	mean   []float32 // [B*T] of norm
-	rstd   []float32 // [B*T] of norm
-	logits []float32 // [B*T, V]; in LossGrad they become their own gradient
+	norm   norm      // of x
+	logits []float32 // [at most logitRows, V]; in LossGrad they become their own gradient
+	losses []float64 // [B*T]
 
-	scratch attention
 	grad    gradients
+	scratch chan *tensor.AttentionScratch // one for each thread
+
+	pass pass // under way
+	work work // under way
+}
+
+// Options say how a Net works, not what it computes. The zero value is one thread
+// that keeps all activations.
+type Options struct {
+	Pool      *tensor.Pool // nil: the caller's thread alone
+	Recompute bool         // compute activations again in the backward pass, to hold those of one layer only
 }
 
 // activations are what one layer keeps for its backward pass.
 type activations struct {
-	x                  []float32 // [B*T, C] input
-	normIn             []float32 // [B*T, C] x normalised, input of the attention
-	meanIn, rstdIn     []float32 // [B*T]
-	qkv                []float32 // [B*T, 3C] per head [q|k|v], q and k turned by rotary
-	lse                []float32 // [B, H, T] see tensor.CausalSoftmax
-	mixed              []float32 // [B*T, C] what the heads return
-	mid                []float32 // [B*T, C] x + attention; nil with the parallel residual
-	normPost           []float32 // [B*T, C] x or mid normalised, input of the MLP
-	meanPost, rstdPost []float32 // [B*T]
-	act, slope         []float32 // [B*T, F] see tensor.GELU
+	x        []float32 // [B*T, C] input
+	normIn   norm      // of x, input of the attention
+	qkv      []float32 // [B*T, 3C] per head [q|k|v], q and k turned by rotary
+	lse      []float32 // [B, H, T] see tensor.AttentionScratch
+	mixed    []float32 // [B*T, C] what the heads return
+	mid      []float32 // [B*T, C] x + attention; nil with the parallel residual
+	normPost norm      // of x or mid, input of the MLP
+	act      []float32 // [B*T, F] see tensor.GELU
+	slope    []float32 // [B*T, F]
+}
+
+// inner returns what the MLP starts from.
+func (a *activations) inner() []float32 {
+	if a.mid != nil {
+		return a.mid
+	}
+	return a.x
 }
 
 // gradients are the buffers that the backward pass uses in every layer anew.
@@ -50,133 +71,81 @@ type gradients struct {
 	mixed            []float32 // [B*T, C]
 	qkv              []float32 // [B*T, 3C]
 	act              []float32 // [B*T, F]
+	norm             []float32 // [B*T/normRows, 2, C] partial sums for gains and biases
 }
 
-// NewNet returns a Net for a valid config. It takes about 4*(B*T*(15*L*C + V) + 2*T*T) bytes
-// if F is 4C.
-func NewNet(c Config, batch, context int) *Net {
-	C, F, n := c.HiddenSize, c.IntermediateSize, batch*context
+// logitRows is how many rows of logits a Net holds: enough to keep the product busy,
+// and with a large vocabulary far less than all.
+const logitRows = 512
+
+// NewNet returns a Net for a valid config. For n = batch*context tokens it takes about
+//
+//	4*(n*(L*(7*C + 2*F) + 9*C + F) + min(n, 512)*V)  bytes, or with o.Recompute
+//	4*(n*(L*C + 15*C + 3*F)        + min(n, 512)*V)
+//
+// and n*C elements more in each layer that is kept without the parallel residual; see
+// NetBytes. Recomputing costs about a third more time.
+func NewNet(c Config, batch, context int, o Options) *Net {
+	n, C := batch*context, c.HiddenSize
 	net := &Net{
-		cfg: c, params: c.Params(), total: c.NumParams(), tokens: n, context: context,
-		cos: make([]float32, context*c.rotary()/2), sin: make([]float32, context*c.rotary()/2),
-		layers: make([]activations, c.NumHiddenLayers),
-		x:      make([]float32, n*C), norm: make([]float32, n*C),
-		mean: make([]float32, n), rstd: make([]float32, n),
-		logits:  make([]float32, n*c.VocabSize),
-		scratch: newAttention(c, context),
+		cfg: c, pool: o.Pool, params: c.Params(), total: c.NumParams(), tokens: n, context: context,
+		scale: float32(1 / math.Sqrt(float64(c.headSize()))),
+		cos:   make([]float32, context*c.rotary()/2), sin: make([]float32, context*c.rotary()/2),
+		layers: make([]activations, c.NumHiddenLayers), shared: o.Recompute,
+		x: make([]float32, n*C), norm: newNorm(n, C),
+		logits: make([]float32, min(n, logitRows)*c.VocabSize), losses: make([]float64, n),
 		grad: gradients{
 			x: make([]float32, n*C), normIn: make([]float32, n*C), normPost: make([]float32, n*C),
-			mixed: make([]float32, n*C), qkv: make([]float32, n*3*C), act: make([]float32, n*F),
+			mixed: make([]float32, n*C), qkv: make([]float32, n*3*C), act: make([]float32, n*c.IntermediateSize),
+			norm: make([]float32, ceil(n, normRows)*2*C),
 		},
+		scratch: make(chan *tensor.AttentionScratch, o.Pool.Threads()),
 	}
 	tensor.RotaryTable(net.cos, net.sin, c.rotary()/2, c.RotaryEmbBase)
+	for range o.Pool.Threads() {
+		net.scratch <- tensor.NewAttentionScratch(c.headSize(), context)
+	}
 	for l := range net.layers {
-		net.layers[l] = activations{
-			x:      make([]float32, n*C),
-			normIn: make([]float32, n*C), meanIn: make([]float32, n), rstdIn: make([]float32, n),
-			qkv: make([]float32, n*3*C), lse: make([]float32, n*c.NumAttentionHeads), mixed: make([]float32, n*C),
-			normPost: make([]float32, n*C), meanPost: make([]float32, n), rstdPost: make([]float32, n),
-			act: make([]float32, n*F), slope: make([]float32, n*F),
+		if o.Recompute && l > 0 {
+			net.layers[l] = net.layers[0]
+		} else {
+			net.layers[l] = newActivations(c, n)
 		}
-		if !c.UseParallelResidual {
-			net.layers[l].mid = make([]float32, n*C)
-		}
+		net.layers[l].x = make([]float32, n*C)
 	}
 	return net
 }
 
+// newActivations makes all but x.
+func newActivations(c Config, n int) activations {
+	C, F := c.HiddenSize, c.IntermediateSize
+	a := activations{
+		normIn: newNorm(n, C), qkv: make([]float32, n*3*C), lse: make([]float32, n*c.NumAttentionHeads), mixed: make([]float32, n*C),
+		normPost: newNorm(n, C), act: make([]float32, n*F), slope: make([]float32, n*F),
+	}
+	if !c.UseParallelResidual {
+		a.mid = make([]float32, n*C)
+	}
+	return a
+}
+
+func newNorm(n, width int) norm {
+	return norm{y: make([]float32, n*width), mean: make([]float32, n), rstd: make([]float32, n)}
+}
+
+// NetBytes returns about how many bytes NewNet takes, see there.
+func NetBytes(c Config, batch, context int, o Options) int {
+	n, C, F := batch*context, c.HiddenSize, c.IntermediateSize
+	layer, kept, inputs := 6*C+2*F+c.NumAttentionHeads, c.NumHiddenLayers, c.NumHiddenLayers
+	if !c.UseParallelResidual {
+		layer += C
+	}
+	if o.Recompute {
+		kept = 1
+	}
+	scratch := o.Pool.Threads() * context * (96 + 2*c.headSize())
+	return 4 * (n*(kept*layer+inputs*C+9*C+F) + min(n, logitRows)*c.VocabSize + scratch)
+}
+
 // Config returns the config the Net was made for.
 func (n *Net) Config() Config { return n.cfg }
-
-// Logits runs the model on tokens [B, T], each below V, and returns [B, T, V],
-// borrowed until the next call.
-func (n *Net) Logits(params []float32, tokens []int32, B, T int) []float32 {
-	n.forward(params, tokens, pass{B: B, T: T, stride: T})
-	return n.logits[:B*T*n.cfg.VocabSize]
-}
-
-// Loss returns the mean cross-entropy, in nats per token, of predicting columns
-// 1..T of tokens [B, T+1] from columns 0..T-1.
-func (n *Net) Loss(params []float32, tokens []int32, B, T int) float64 {
-	n.forward(params, tokens, pass{B: B, T: T, stride: T + 1})
-	V, sum := n.cfg.VocabSize, 0.0
-	for r := range B * T {
-		sum += tensor.CrossEntropy(n.logits[r*V:][:V], target(tokens, r, T))
-	}
-	return sum / float64(B*T)
-}
-
-// LossGrad adds the gradient of Loss to grads, laid out as params, and returns the
-// loss.
-func (n *Net) LossGrad(grads, params []float32, tokens []int32, B, T int) float64 {
-	if len(grads) != n.total {
-		panic(fmt.Sprintf("model: %d gradients, the model has %d parameters", len(grads), n.total))
-	}
-	p := pass{B: B, T: T, stride: T + 1}
-	n.forward(params, tokens, p)
-	V, sum := n.cfg.VocabSize, 0.0
-	for r := range B * T {
-		row := n.logits[r*V:][:V]
-		sum += tensor.CrossEntropyGrad(row, row, target(tokens, r, T), 1/float32(B*T))
-	}
-	n.backward(grads, params, tokens, p)
-	return sum / float64(B*T)
-}
-
-// target returns the token that row r of the logits is to predict.
-func target(tokens []int32, r, T int) int { return int(tokens[r/T*(T+1)+r%T+1]) }
-
-// pass says which part of tokens [B, stride] a forward pass covers: columns
-// from..T-1. from is 0 unless B is 1 and columns 0..from-1 are those of the last
-// pass, whose keys and values are still in place.
-type pass struct{ B, T, stride, from int }
-
-// rows returns the rows of [B*T, ...] activations that the pass covers.
-func (p pass) rows() (lo, hi int) { return p.from, p.B * p.T }
-
-func (n *Net) check(params []float32, tokens []int32, p pass) {
-	if len(params) != n.total {
-		panic(fmt.Sprintf("model: %d parameters, the model has %d", len(params), n.total))
-	}
-	if p.B < 1 || p.T < 1 || p.T > n.context || p.B*p.T > n.tokens || len(tokens) != p.B*p.stride {
-		panic(fmt.Sprintf("model: %d tokens as [%d, %d] in a net of %d tokens, context %d", len(tokens), p.B, p.stride, n.tokens, n.context))
-	}
-}
-
-func (n *Net) forward(params []float32, tokens []int32, p pass) {
-	n.check(params, tokens, p)
-	w, C := n.outer(params), n.cfg.HiddenSize
-	lo, hi := p.rows()
-	x := n.layers[0].x
-	for r := lo; r < hi; r++ {
-		id := int(tokens[r/p.T*p.stride+r%p.T])
-		copy(x[r*C:][:C], w.embedIn[id*C:][:C])
-	}
-	for l := range n.layers {
-		out := n.x
-		if l+1 < len(n.layers) {
-			out = n.layers[l+1].x
-		}
-		n.block(out, n.layer(params, l), &n.layers[l], p)
-	}
-	tensor.LayerNorm(n.norm[lo*C:hi*C], n.mean[lo:hi], n.rstd[lo:hi], n.x[lo*C:hi*C], w.normGain, w.normBias, n.cfg.LayerNormEps)
-	linear(n.logits[lo*n.cfg.VocabSize:hi*n.cfg.VocabSize], n.norm[lo*C:hi*C], w.embedOut, nil, C)
-}
-
-// backward adds the gradients of all parameters to grads, from the gradient of the
-// logits in n.logits.
-func (n *Net) backward(grads, params []float32, tokens []int32, p pass) {
-	w, d, C := n.outer(params), n.outer(grads), n.cfg.HiddenSize
-	rows := p.B * p.T
-	dlogits, dnorm, dx := n.logits[:rows*n.cfg.VocabSize], n.grad.normIn[:rows*C], n.grad.x[:rows*C]
-	linearGrad(dnorm, d.embedOut, nil, dlogits, n.norm[:rows*C], w.embedOut, C)
-	clear(dx)
-	tensor.LayerNormGrad(dx, d.normGain, d.normBias, dnorm, n.x[:rows*C], n.mean[:rows], n.rstd[:rows], w.normGain)
-	for l := len(n.layers) - 1; l >= 0; l-- {
-		n.blockGrad(n.layer(grads, l), n.layer(params, l), &n.layers[l], p)
-	}
-	for r := range rows {
-		id := int(tokens[r/p.T*p.stride+r%p.T])
-		tensor.Add(d.embedIn[id*C:][:C], dx[r*C:][:C])
-	}
-}

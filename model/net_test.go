@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"halos/tensor"
 )
 
 var (
@@ -37,7 +39,7 @@ func made(c Config, B, T int) (net *Net, params []float32, tokens []int32) {
 	for i := range tokens {
 		tokens[i] = rng.Int32N(int32(c.VocabSize))
 	}
-	return NewNet(c, B, T), params, tokens
+	return NewNet(c, B, T, Options{}), params, tokens
 }
 
 // forms runs a test with both kinds of residual.
@@ -57,7 +59,7 @@ func TestGradientAgreesWithDifferences(t *testing.T) {
 			params[i] += float32(0.1 * rng.NormFloat64()) // biases and gains too
 		}
 		grads := make([]float32, len(params))
-		net.LossGrad(grads, params, tokens, B, T)
+		net.LossGrad(grads, params, tokens, B, T, 1)
 		for _, p := range c.Params() {
 			moved, slope := slices.Clone(params), 0.0
 			back := slices.Clone(params)
@@ -78,9 +80,9 @@ func TestGradientAgreesWithDifferences(t *testing.T) {
 func TestGradientsAddUp(t *testing.T) {
 	net, params, tokens := made(toy, 2, 9)
 	once, twice := make([]float32, len(params)), make([]float32, len(params))
-	net.LossGrad(once, params, tokens, 2, 9)
-	net.LossGrad(twice, params, tokens, 2, 9)
-	net.LossGrad(twice, params, tokens, 2, 9)
+	net.LossGrad(once, params, tokens, 2, 9, 1)
+	net.LossGrad(twice, params, tokens, 2, 9, 1)
+	net.LossGrad(twice, params, tokens, 2, 9, 1)
 	for i, v := range once {
 		if math.Abs(float64(twice[i]-2*v)) > 1e-6 {
 			t.Fatalf("gradient %d is %v after one call and %v after two", i, v, twice[i])
@@ -93,7 +95,7 @@ func TestSequencesOfABatchAreIndependent(t *testing.T) {
 		const B, T = 3, 40
 		net, params, tokens := made(c, B, T)
 		var sum float64
-		alone := NewNet(c, 1, T)
+		alone := NewNet(c, 1, T, Options{})
 		for b := range B {
 			sum += alone.Loss(params, tokens[b*(T+1):][:T+1], 1, T)
 		}
@@ -108,9 +110,10 @@ func TestTheFutureIsHidden(t *testing.T) {
 		const T, changed = 70, 41
 		net, params, tokens := made(c, 1, T)
 		tokens = tokens[:T]
-		before := slices.Clone(net.Logits(params, tokens, 1, T))
+		before, after := make([]float32, T*c.VocabSize), make([]float32, T*c.VocabSize)
+		net.Logits(before, params, tokens, 1, T)
 		tokens[changed] = (tokens[changed] + 1) % int32(c.VocabSize)
-		after := net.Logits(params, tokens, 1, T)
+		net.Logits(after, params, tokens, 1, T)
 		V := c.VocabSize
 		if !slices.Equal(before[:changed*V], after[:changed*V]) {
 			t.Error("a token changed the logits before it")
@@ -127,10 +130,10 @@ func TestTheSameCallGivesTheSameBits(t *testing.T) {
 	const B, T = 2, 64
 	net, params, tokens := made(tiny, B, T)
 	first, second := make([]float32, len(params)), make([]float32, len(params))
-	want := net.LossGrad(first, params, tokens, B, T)
-	NewNet(tiny, B, T+9).LossGrad(make([]float32, len(params)), params, tokens[:2*8], 2, 7)
-	other := NewNet(tiny, B+1, T+9)
-	if got := other.LossGrad(second, params, tokens, B, T); got != want {
+	want := net.LossGrad(first, params, tokens, B, T, 1)
+	NewNet(tiny, B, T+9, Options{}).LossGrad(make([]float32, len(params)), params, tokens[:2*8], 2, 7, 1)
+	other := NewNet(tiny, B+1, T+9, Options{})
+	if got := other.LossGrad(second, params, tokens, B, T, 1); got != want {
 		t.Errorf("loss %v, in another net %v", want, got)
 	}
 	if !slices.Equal(first, second) {
@@ -140,16 +143,27 @@ func TestTheSameCallGivesTheSameBits(t *testing.T) {
 
 func TestStepsAllocateNothing(t *testing.T) {
 	const B, T = 2, 64
-	for _, c := range []Config{tiny, sequential(tiny)} {
-		net, params, tokens := made(c, B, T)
-		grads := make([]float32, len(params))
+	pool := tensor.NewPool(2)
+	defer pool.Close()
+	for _, c := range []struct {
+		Config
+		Options
+	}{
+		{tiny, Options{}},
+		{sequential(tiny), Options{}},
+		{tiny, Options{Pool: pool}},
+		{sequential(tiny), Options{Pool: pool, Recompute: true}},
+	} {
+		_, params, tokens := made(c.Config, B, T)
+		net := NewNet(c.Config, B, T, c.Options)
+		grads, logits := make([]float32, len(params)), make([]float32, B*T*c.VocabSize)
 		for name, f := range map[string]func(){
-			"LossGrad": func() { net.LossGrad(grads, params, tokens, B, T) },
+			"LossGrad": func() { net.LossGrad(grads, params, tokens, B, T, 1) },
 			"Loss":     func() { net.Loss(params, tokens, B, T) },
-			"Logits":   func() { net.Logits(params, tokens[:B*T], B, T) },
+			"Logits":   func() { net.Logits(logits, params, tokens[:B*T], B, T) },
 		} {
 			if n := testing.AllocsPerRun(2, f); n != 0 {
-				t.Errorf("%s allocates %v times", name, n)
+				t.Errorf("%s allocates %v times with %+v", name, n, c.Options)
 			}
 		}
 	}
@@ -162,7 +176,7 @@ func TestNetRefusesWrongLengths(t *testing.T) {
 		call func()
 	}{
 		{"parameters", func() { net.Loss(params[1:], tokens, 2, 9) }},
-		{"gradients", func() { net.LossGrad(params[1:], params, tokens, 2, 9) }},
+		{"gradients", func() { net.LossGrad(params[1:], params, tokens, 2, 9, 1) }},
 		{"tokens", func() { net.Loss(params, tokens[1:], 2, 9) }},
 		{"batch", func() { net.Loss(params, make([]int32, 30), 3, 9) }},
 		{"context", func() { net.Loss(params, make([]int32, 11), 1, 10) }},
@@ -193,7 +207,7 @@ func BenchmarkStep(b *testing.B) {
 			grads := make([]float32, len(params))
 			for b.Loop() {
 				clear(grads)
-				net.LossGrad(grads, params, tokens, s.B, s.T)
+				net.LossGrad(grads, params, tokens, s.B, s.T, 1)
 			}
 			b.ReportMetric(float64(b.N*s.B*s.T)/b.Elapsed().Seconds(), "tokens/s")
 		})

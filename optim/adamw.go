@@ -34,14 +34,21 @@ func (c AdamWConfig) Validate() error {
 type Span struct{ Start, End int }
 
 // AdamW is one worker's optimizer. Its moments and its step count stay from one
-// round to the next; only Step changes them.
+// round to the next; only Step changes them. The same steps give the same bits with
+// any Pool.
 type AdamW struct {
 	Config AdamWConfig
-	M      []float32 // [n] running mean of the gradient
-	V      []float32 // [n] running mean of its square
-	Steps  uint64    // steps taken, for the bias correction
+	Pool   *tensor.Pool // nil: the caller's thread alone
+	M      []float32    // [n] running mean of the gradient
+	V      []float32    // [n] running mean of its square
+	Steps  uint64       // steps taken, for the bias correction
 
 	regions []region // all of [0,n), in order
+
+	// The step under way.
+	params, grads []float32
+	squares       []float64 // [regions] sums over the gradient
+	decay, plain  tensor.AdamWStep
 }
 
 // region is a part of the flat slice in which weight decay applies to all
@@ -50,6 +57,9 @@ type region struct {
 	Span
 	decays bool
 }
+
+// regionLen is the longest region: a part of a step that one thread does.
+const regionLen = 1 << 16
 
 // NewAdamW returns an optimizer of n parameters. Weight decay applies to those in
 // the spans of decay, which may come in any order; it panics if they overlap or
@@ -61,11 +71,20 @@ func NewAdamW(c AdamWConfig, n int, decay []Span) *AdamW {
 		if s.Start < end || s.End < s.Start || s.End > n {
 			panic(fmt.Sprintf("optim: decay span [%d,%d) overlaps [0,%d) or leaves [0,%d)", s.Start, s.End, end, n))
 		}
-		o.regions = append(o.regions, region{Span{end, s.Start}, false}, region{s, true})
+		o.add(end, s.Start, false)
+		o.add(s.Start, s.End, true)
 		end = s.End
 	}
-	o.regions = append(o.regions, region{Span{end, n}, false})
+	o.add(end, n, false)
+	o.squares = make([]float64, len(o.regions))
 	return o
+}
+
+// add appends the regions of [start,end).
+func (o *AdamW) add(start, end int, decays bool) {
+	for ; start < end; start += regionLen {
+		o.regions = append(o.regions, region{Span{start, min(start+regionLen, end)}, decays})
+	}
 }
 
 // Step moves params against grads at the learning rate lr and returns the
@@ -78,57 +97,57 @@ func (o *AdamW) Step(params, grads []float32, lr float64) (norm float64) {
 	if len(params) != len(o.M) || len(grads) != len(o.M) {
 		panic(fmt.Sprintf("optim: AdamW of %d parameters stepped with %d parameters and %d gradients", len(o.M), len(params), len(grads)))
 	}
-	norm = tensor.Norm(grads)
+	o.params, o.grads = params, grads
+	defer func() { o.params, o.grads = nil, nil }()
+	o.Pool.Run(len(o.regions), (*squaring)(o))
+	for _, s := range o.squares {
+		norm += s
+	}
+	norm = math.Sqrt(norm)
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return norm
 	}
 	o.Steps++
-	k := o.coefficients(norm, lr)
-	for _, r := range o.regions {
-		keep := float32(1)
-		if r.decays {
-			keep = float32(1 - lr*o.Config.WeightDecay)
-		}
-		k.apply(params[r.Start:r.End], grads[r.Start:r.End], o.M[r.Start:r.End], o.V[r.Start:r.End], keep)
-	}
+	o.plain = o.coefficients(norm, lr)
+	o.decay = o.plain
+	o.decay.Keep = float32(1 - lr*o.Config.WeightDecay)
+	o.Pool.Run(len(o.regions), (*moving)(o))
 	return norm
 }
 
-// coefficients are what one step has in common for all parameters, computed in
-// float64 and rounded once.
-type coefficients struct {
-	scale        float32 // of the gradient, for clipping
-	beta1, rest1 float32 // and 1 minus it
-	beta2, rest2 float32
-	rate         float32 // lr / (1 - beta1^t)
-	root         float32 // 1 / sqrt(1 - beta2^t)
-	eps          float32
+// squaring is the first half of a step, by regions: the norm.
+type squaring AdamW
+
+func (o *squaring) Part(i int) {
+	r := o.regions[i]
+	o.squares[i] = tensor.SumSquares(o.grads[r.Start:r.End])
 }
 
-func (o *AdamW) coefficients(norm, lr float64) coefficients {
+// moving is the second half.
+type moving AdamW
+
+func (o *moving) Part(i int) {
+	r, step := o.regions[i], &o.plain
+	if r.decays {
+		step = &o.decay
+	}
+	tensor.AdamW(o.params[r.Start:r.End], o.grads[r.Start:r.End], o.M[r.Start:r.End], o.V[r.Start:r.End], step)
+}
+
+// coefficients are computed in float64 and rounded once. They are those without
+// weight decay.
+func (o *AdamW) coefficients(norm, lr float64) tensor.AdamWStep {
 	c, t, scale := o.Config, float64(o.Steps), 1.0
 	if c.Clip > 0 {
 		scale = min(1, c.Clip/(norm+1e-6))
 	}
-	return coefficients{
-		scale: float32(scale),
-		beta1: float32(c.Beta1), rest1: float32(1 - c.Beta1),
-		beta2: float32(c.Beta2), rest2: float32(1 - c.Beta2),
-		rate: float32(lr / (1 - math.Pow(c.Beta1, t))),
-		root: float32(1 / math.Sqrt(1-math.Pow(c.Beta2, t))),
-		eps:  float32(c.Eps),
-	}
-}
-
-// apply is the update of the parameters p, all of one length, whose weight decay
-// keeps the share keep of them.
-func (k coefficients) apply(p, g, m, v []float32, keep float32) {
-	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
-	for i := range p {
-		x := k.scale * g[i]
-		m[i] = k.beta1*m[i] + k.rest1*x
-		v[i] = k.beta2*v[i] + k.rest2*x*x
-		root := float32(math.Sqrt(float64(v[i]))) * k.root
-		p[i] = keep*p[i] - k.rate*m[i]/(root+k.eps)
+	return tensor.AdamWStep{
+		Scale: float32(scale),
+		Beta1: float32(c.Beta1), Rest1: float32(1 - c.Beta1),
+		Beta2: float32(c.Beta2), Rest2: float32(1 - c.Beta2),
+		Rate: float32(lr / (1 - math.Pow(c.Beta1, t))),
+		Root: float32(1 / math.Sqrt(1-math.Pow(c.Beta2, t))),
+		Eps:  float32(c.Eps),
+		Keep: 1,
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"halos/tensor"
 )
 
 var pythia = AdamWConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Clip: 1}
@@ -120,11 +122,46 @@ func TestAdamWLeavesEverythingAtANonFiniteGradient(t *testing.T) {
 	}
 }
 
+// Spans and their pieces begin and end within what a thread does at a time.
+func TestAdamWHasTheSameBitsWithAnyPool(t *testing.T) {
+	const n = 3*regionLen + 1234
+	decay := []Span{{7, regionLen + 9}, {regionLen + 9, regionLen + 10}, {regionLen + 500, n - 3}}
+	var wantParams []float32
+	var wantNorm float64
+	for _, threads := range []int{0, 1, 2, 3, 5} {
+		o := NewAdamW(pythia, n, decay)
+		if threads > 0 {
+			o.Pool = tensor.NewPool(threads)
+			defer o.Pool.Close()
+		}
+		r := rand.New(rand.NewPCG(1, 2))
+		params, grads, norm := make([]float32, n), make([]float32, n), 0.0
+		for range 3 {
+			for i := range grads {
+				grads[i] = float32(r.NormFloat64())
+			}
+			norm += o.Step(params, grads, 1e-2)
+		}
+		if wantParams == nil {
+			wantParams, wantNorm = params, norm
+		}
+		if !slices.Equal(params, wantParams) || norm != wantNorm {
+			t.Errorf("%d threads: norms %v, want %v, or parameters differ", threads, norm, wantNorm)
+		}
+	}
+}
+
 func TestAdamWAllocatesNothing(t *testing.T) {
-	o := NewAdamW(pythia, 1000, []Span{{0, 500}})
-	params, grads := make([]float32, 1000), make([]float32, 1000)
-	if n := testing.AllocsPerRun(20, func() { o.Step(params, grads, 1e-3) }); n != 0 {
-		t.Errorf("Step allocates %v times, want 0", n)
+	const n = 3 * regionLen
+	pool := tensor.NewPool(2)
+	defer pool.Close()
+	params, grads := make([]float32, n), make([]float32, n)
+	for _, p := range []*tensor.Pool{nil, pool} {
+		o := NewAdamW(pythia, n, []Span{{0, 500}})
+		o.Pool = p
+		if n := testing.AllocsPerRun(20, func() { o.Step(params, grads, 1e-3) }); n != 0 {
+			t.Errorf("Step on %d threads allocates %v times, want 0", p.Threads(), n)
+		}
 	}
 }
 

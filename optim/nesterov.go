@@ -3,6 +3,8 @@ package optim
 import (
 	"errors"
 	"fmt"
+
+	"halos/tensor"
 )
 
 // NesterovConfig holds the settings of delayed Nesterov.
@@ -31,6 +33,8 @@ type DelayedNesterov struct {
 	M      []float32 // [n] momentum
 	D      []float32 // [n] sum of the deltas since the momentum's last update
 	T      uint64    // deltas applied
+
+	step tensor.NesterovStep // the one under way
 }
 
 // NewDelayedNesterov returns an optimizer of n parameters without momentum.
@@ -52,39 +56,12 @@ func (o *DelayedNesterov) Step(theta, g []float32) {
 	}
 	o.T++
 	c, n := o.Config, float64(o.Config.N)
-	ofDelta := float32(c.LR / n)
+	o.step = tensor.NesterovStep{Beta: float32(c.Beta), Share: float32(1 / n), OfDelta: float32(c.LR / n)}
 	if o.T%uint64(c.N) == 0 {
-		o.renew(theta, g, float32(c.LR*(1-c.C*n+c.C)*c.Beta), ofDelta)
+		o.step.OfMomentum = float32(c.LR * (1 - c.C*n + c.C) * c.Beta)
+		tensor.NesterovRenew(theta, o.M, o.D, g, &o.step)
 		return
 	}
-	o.arrive(theta, g, float32(c.LR*c.C*c.Beta), ofDelta)
-}
-
-// renew applies the last of N deltas, which updates the momentum first.
-func (o *DelayedNesterov) renew(theta, g []float32, ofMomentum, ofDelta float32) {
-	beta, share := float32(o.Config.Beta), float32(1/float64(o.Config.N))
-	m, d := o.M[:len(theta)], o.D[:len(theta)]
-	g = g[:len(theta)]
-	for i := range theta {
-		m[i] = beta*m[i] + share*(d[i]+g[i])
-		d[i] = 0
-		theta[i] -= ofMomentum*m[i] + ofDelta*g[i]
-	}
-}
-
-// arrive applies any other delta. Where c is 0 it leaves the momentum unread.
-func (o *DelayedNesterov) arrive(theta, g []float32, ofMomentum, ofDelta float32) {
-	m, d := o.M[:len(theta)], o.D[:len(theta)]
-	g = g[:len(theta)]
-	if ofMomentum == 0 {
-		for i := range theta {
-			d[i] += g[i]
-			theta[i] -= ofDelta * g[i]
-		}
-		return
-	}
-	for i := range theta {
-		d[i] += g[i]
-		theta[i] -= ofMomentum*m[i] + ofDelta*g[i]
-	}
+	o.step.OfMomentum = float32(c.LR * c.C * c.Beta)
+	tensor.NesterovArrive(theta, o.M, o.D, g, &o.step)
 }

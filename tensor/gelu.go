@@ -11,6 +11,10 @@ import "math"
 func GELU(y, slope, x []float32) {
 	sameLen("gelu", len(y), len(x))
 	sameLen("gelu", len(slope), len(x))
+	for len(x) > piece {
+		active.gelu(y[:piece], slope[:piece], x[:piece])
+		y, slope, x = y[piece:], slope[piece:], x[piece:]
+	}
 	active.gelu(y, slope, x)
 }
 

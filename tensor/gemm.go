@@ -1,85 +1,101 @@
 package tensor
 
-import gonum "gonum.org/v1/gonum/blas"
+import "fmt"
 
-// gonum has assembly for three products of float32: y += a*x, x·y and the
-// rank-one update A += x yᵀ. Its Sgemm is made of the first two and starts
-// goroutines for all but small matrices. Rank-one updates of tiles that stay in
-// the first-level cache are up to 1.5 times as fast and allocate nothing. They
-// need both operands k-major (aᵀ is [k, m] and b is [k, n], row by row): what is
-// not is packed first, at one move per element against n or m multiplications.
+// Gemm sets c = a*b, with a [m, k], b [k, n] and c [m, n]. c is not transposed and
+// overlaps neither a nor b. A NaN or infinity in a or b reaches c; what c held does
+// not.
+//
+// From fewRows rows on, each element of c is summed over k in one order, so its bits
+// depend neither on the number of threads nor on what is multiplied with it.
+func (p *Pool) Gemm(c, a, b Matrix) { p.gemm(c, a, b, Matrix{}) }
+
+// GemmAdd adds a*b to c.
+func (p *Pool) GemmAdd(c, a, b Matrix) { p.gemm(c, a, b, c) }
+
+// GemmBias sets each row of c to that of a*b plus bias, [n].
+func (p *Pool) GemmBias(c, a, b Matrix, bias []float32) {
+	sameLen("bias", len(bias), c.Cols)
+	p.gemm(c, a, b, Matrix{Data: bias})
+}
+
+// product is c = a*b + d, cut into a grid of blocks of c. d is laid out as c, or is
+// one row for all with stride 0, or has no data, for zeros.
+type product struct {
+	c, a, b, d Matrix
+	rows, cols int // of a block
+	across     int // blocks beside each other
+}
+
 const (
-	outerRows = 16   // below this packing does not pay: dot products instead
-	tileElems = 4096 // elements of c that one run of updates keeps in cache, 16 KiB
-	tileRows  = 128  // most rows of a tile
-	tileCols  = 512  // most columns of a tile
-	tileDepth = 128  // updates per run, the depth of a packed panel
+	fewRows   = 4       // below this packing does not pay: dot products instead
+	alone     = 1 << 17 // multiplications that are done before another thread is awake
+	blockRows = 64      // of c at least in a block
+	blockCols = 64
 )
 
-// panels hold the packed parts of a and b that one tile needs.
-type panels struct {
-	a [tileDepth * tileRows]float32
-	b [tileDepth * tileCols]float32
-}
-
-// free keeps panels between calls; its bound is far above the number of
-// goroutines that multiply at once, beyond it they are simply made anew. Not a
-// sync.Pool, which drops its content at any collection.
-var free = make(chan *panels, 64)
-
-func gemmGonum(alpha float32, a, b, c Matrix) {
-	if a.Rows < outerRows && !a.Trans && b.Trans {
-		gemmDots(alpha, a, b, c)
+// gemm sets c = a*b + d, see product.
+func (p *Pool) gemm(c, a, b, d Matrix) {
+	a.check()
+	b.check()
+	c.check()
+	if a.Cols != b.Rows || a.Rows != c.Rows || b.Cols != c.Cols || c.Trans {
+		panic(fmt.Sprintf("tensor: gemm of %dx%d and %dx%d into %dx%d", a.Rows, a.Cols, b.Rows, b.Cols, c.Rows, c.Cols))
+	}
+	if c.Rows == 0 || c.Cols == 0 {
 		return
 	}
-	var p *panels
-	select {
-	case p = <-free:
-	default:
-		p = new(panels)
+	if c.Rows*c.Cols*a.Cols < alone || !p.enter() {
+		all := product{c: c, a: a, b: b, d: d, rows: c.Rows, cols: c.Cols, across: 1}
+		all.Part(0)
+		return
 	}
-	for l := 0; l < a.Cols; l += tileDepth {
-		depth := min(tileDepth, a.Cols-l)
-		for j := 0; j < b.Cols; j += tileCols {
-			cols := min(tileCols, b.Cols-j)
-			p.columns(alpha, a.Block(0, l, a.Rows, depth), b.Block(l, j, depth, cols), c.Block(0, j, c.Rows, cols))
+	p.product = product{c: c, a: a, b: b, d: d}
+	p.run(p.product.cut(p.threads), &p.product)
+	p.product = product{}
+	p.busy.Unlock()
+}
+
+// cut chooses the blocks, some for each of the threads, and returns their number.
+func (t *product) cut(threads int) int {
+	want := 2 * threads
+	t.cols = max(blockCols, roundUp(ceil(t.c.Cols, want), blockCols))
+	t.across = ceil(t.c.Cols, t.cols)
+	t.rows = max(blockRows, ceil(t.c.Rows, ceil(want, t.across)))
+	return t.across * ceil(t.c.Rows, t.rows)
+}
+
+// Part multiplies one block.
+func (t *product) Part(i int) {
+	row, col := i/t.across*t.rows, i%t.across*t.cols
+	rows, cols := min(t.rows, t.c.Rows-row), min(t.cols, t.c.Cols-col)
+	c, d := t.c.Block(row, col, rows, cols), t.d
+	if d.Data != nil {
+		d.Data = d.Data[row*d.Stride+col:]
+	}
+	a, b := t.a.Block(row, 0, rows, t.a.Cols), t.b.Block(0, col, t.b.Rows, cols)
+	if t.c.Rows < fewRows && !a.Trans && b.Trans { // of all rows: it must not depend on the cut
+		dots(c, a, b, d)
+		return
+	}
+	s := borrow()
+	active.gemm(s, c, a, b, d)
+	s.giveBack()
+}
+
+// dots multiplies few rows of a and a transposed b, whose rows are read as they lie.
+func dots(c, a, b, d Matrix) {
+	for i := range c.Rows {
+		y := c.Data[i*c.Stride:][:c.Cols]
+		if d.Data == nil {
+			clear(y)
+		} else {
+			copy(y, d.Data[i*d.Stride:])
 		}
-	}
-	select {
-	case free <- p:
-	default:
+		active.dots(y, a.Data[i*a.Stride:][:a.Cols], b.Data, b.Stride)
 	}
 }
 
-// columns adds alpha*a*b to c, where b fits one panel.
-func (p *panels) columns(alpha float32, a, b, c Matrix) {
-	if b.Trans {
-		Transpose(p.b[:], b.Cols, b.T())
-		b = Matrix{Data: p.b[:], Rows: b.Rows, Cols: b.Cols, Stride: b.Cols}
-	}
-	height := min(tileRows, max(8, tileElems/b.Cols&^7))
-	for i := 0; i < a.Rows; i += height {
-		rows := min(height, a.Rows-i)
-		at := a.Block(i, 0, rows, a.Cols)
-		if !a.Trans {
-			Transpose(p.a[:], rows, at)
-			at = Matrix{Data: p.a[:], Stride: rows}
-		}
-		tile := c.Data[i*c.Stride:]
-		for l := range b.Rows {
-			blas.Sger(rows, b.Cols, alpha, at.Data[l*at.Stride:][:rows], 1, b.Data[l*b.Stride:][:b.Cols], 1, tile, c.Stride)
-		}
-	}
-}
+func ceil(n, by int) int { return (n + by - 1) / by }
 
-// gemmDots adds alpha*a*b to c by dot products of the stored rows, for few rows
-// of a and a transposed b. It goes by 128 columns, which gonum multiplies without
-// starting goroutines.
-func gemmDots(alpha float32, a, b, c Matrix) {
-	const width = 128
-	for j := 0; j < b.Cols; j += width {
-		cols := min(width, b.Cols-j)
-		blas.Sgemm(gonum.NoTrans, gonum.Trans, a.Rows, cols, a.Cols, alpha,
-			a.Data, a.Stride, b.Data[j*b.Stride:], b.Stride, 1, c.Data[j:], c.Stride)
-	}
-}
+func roundUp(n, to int) int { return ceil(n, to) * to }

@@ -15,14 +15,19 @@ func LayerNorm(y, mean, rstd, x, gain, bias []float32, eps float64) {
 	sameLen("layer norm", len(rstd), len(mean))
 	sameLen("layer norm", len(bias), width)
 	for r := range mean {
-		in, out := x[r*width:][:width], y[r*width:][:width]
-		mu := sum(in) / float32(width)
-		scale := float32(1 / math.Sqrt(float64(sumSquaresAbout(in, mu))/float64(width)+eps))
-		for i, v := range in {
-			out[i] = (v-mu)*scale*gain[i] + bias[i]
-		}
-		mean[r], rstd[r] = mu, scale
+		mean[r], rstd[r] = active.layerNorm(y[r*width:][:width], x[r*width:][:width], gain, bias, float32(eps))
 	}
+}
+
+// layerNormGo is LayerNorm of one row.
+func layerNormGo(y, x, gain, bias []float32, eps float32) (mean, rstd float32) {
+	y, gain, bias = y[:len(x)], gain[:len(x)], bias[:len(x)]
+	mean = sum(x) / float32(len(x))
+	rstd = float32(1 / math.Sqrt(float64(sumSquaresAbout(x, mean)/float32(len(x))+eps)))
+	for i, v := range x {
+		y[i] = (v-mean)*rstd*gain[i] + bias[i]
+	}
+	return mean, rstd
 }
 
 // LayerNormGrad adds the gradients of LayerNorm to dx, dgain and dbias.
@@ -36,24 +41,29 @@ func LayerNormGrad(dx, dgain, dbias, dy, x, mean, rstd, gain []float32) {
 	sameLen("layer norm gradient", len(dy), len(x))
 	sameLen("layer norm gradient", len(mean)*width, len(x))
 	sameLen("layer norm gradient", len(rstd), len(mean))
-	dgain, dbias = dgain[:width], dbias[:width]
+	sameLen("layer norm gradient", len(dgain), width)
+	sameLen("layer norm gradient", len(dbias), width)
 	for r, mu := range mean {
-		in, dout, din := x[r*width:][:width], dy[r*width:][:width], dx[r*width:][:width]
-		scale := rstd[r]
-		var sum, dot float32 // of dout*gain, and of it with the normalised row
-		for i, v := range dout {
-			norm := (in[i] - mu) * scale
-			dgain[i] += v * norm
-			dbias[i] += v
-			v *= gain[i]
-			sum += v
-			dot += v * norm
-		}
-		sum /= float32(width)
-		dot /= float32(width)
-		for i, v := range dout {
-			din[i] += scale * (v*gain[i] - sum - (in[i]-mu)*scale*dot)
-		}
+		active.layerNormGrad(dx[r*width:][:width], dgain, dbias, dy[r*width:][:width], x[r*width:][:width], gain, mu, rstd[r])
+	}
+}
+
+// layerNormGradGo is LayerNormGrad of one row.
+func layerNormGradGo(dx, dgain, dbias, dy, x, gain []float32, mean, rstd float32) {
+	x, dx, dgain, dbias, gain = x[:len(dy)], dx[:len(dy)], dgain[:len(dy)], dbias[:len(dy)], gain[:len(dy)]
+	var sum, dot float32 // of dy*gain, and of it with the normalised row
+	for i, v := range dy {
+		norm := (x[i] - mean) * rstd
+		dgain[i] += v * norm
+		dbias[i] += v
+		v *= gain[i]
+		sum += v
+		dot += v * norm
+	}
+	sum /= float32(len(dy))
+	dot /= float32(len(dy))
+	for i, v := range dy {
+		dx[i] += rstd * (v*gain[i] - sum - (x[i]-mean)*rstd*dot)
 	}
 }
 

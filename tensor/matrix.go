@@ -47,45 +47,6 @@ func (a Matrix) check() {
 	}
 }
 
-// Gemm sets c = alpha*a*b + beta*c, with a [m, k], b [k, n] and c [m, n]. beta 0
-// overwrites c whatever it held. c is not transposed and overlaps neither a nor b.
-// A NaN or infinity in a or b reaches c.
-//
-// From 16 rows on, each element of c is summed over k in order, so its bits do not
-// depend on how many rows are multiplied with it. Fewer rows times a transposed b
-// are dot products in assembly, where the order depends on how b is aligned.
-func Gemm(alpha float32, a, b Matrix, beta float32, c Matrix) {
-	a.check()
-	b.check()
-	c.check()
-	if a.Cols != b.Rows || a.Rows != c.Rows || b.Cols != c.Cols || c.Trans {
-		panic(fmt.Sprintf("tensor: gemm of %dx%d and %dx%d into %dx%d", a.Rows, a.Cols, b.Rows, b.Cols, c.Rows, c.Cols))
-	}
-	if c.Rows == 0 || c.Cols == 0 {
-		return
-	}
-	if beta != 1 {
-		for i := range c.Rows {
-			row := c.Data[i*c.Stride:][:c.Cols]
-			if beta == 0 {
-				clear(row)
-			} else {
-				active.scale(row, beta)
-			}
-		}
-	}
-	if a.Cols > 0 {
-		active.gemm(alpha, a, b, c)
-	}
-}
-
-// SetRows copies row into every row of y, [rows, len(row)].
-func SetRows(y, row []float32) {
-	for ; len(y) > 0; y = y[len(row):] {
-		copy(y[:len(row)], row)
-	}
-}
-
 // SumRows adds every row of x, [rows, len(sum)], to sum.
 func SumRows(sum, x []float32) {
 	for ; len(x) > 0; x = x[len(sum):] {
@@ -103,19 +64,23 @@ func Transpose(dst []float32, dstStride int, src Matrix) {
 		}
 		return
 	}
+	active.transpose(dst, dstStride, src.Data, src.Stride, src.Rows, src.Cols)
+}
+
+// transposeGo turns 8 rows of src at a time: whole runs of dst are written at once,
+// which strided writes of single elements are not.
+func transposeGo(dst []float32, dstStride int, src []float32, stride, rows, cols int) {
 	i := 0
-	for ; i+8 <= src.Rows; i += 8 {
-		transpose8(dst[i:], dstStride, src.Data[i*src.Stride:], src.Stride, src.Cols)
+	for ; i+8 <= rows; i += 8 {
+		transpose8(dst[i:], dstStride, src[i*stride:], stride, cols)
 	}
-	for ; i < src.Rows; i++ {
-		for j, v := range src.Data[i*src.Stride:][:src.Cols] {
+	for ; i < rows; i++ {
+		for j, v := range src[i*stride:][:cols] {
 			dst[j*dstStride+i] = v
 		}
 	}
 }
 
-// transpose8 turns 8 rows of src into 8 columns of dst: whole runs of dst are
-// written at once, which strided writes of single elements are not.
 func transpose8(dst []float32, dstStride int, src []float32, stride, cols int) {
 	r0, r1, r2, r3 := src[:cols], src[stride:][:cols], src[2*stride:][:cols], src[3*stride:][:cols]
 	r4, r5, r6, r7 := src[4*stride:][:cols], src[5*stride:][:cols], src[6*stride:][:cols], src[7*stride:][:cols]

@@ -21,18 +21,22 @@ func RotaryTable(cos, sin []float32, pairs int, base float64) {
 //	x         [head size]
 //	cos, sin  [pairs]      one row of RotaryTable
 func Rotary(x, cos, sin []float32) {
-	a, b := x[:len(cos)], x[len(cos):][:len(cos)]
-	sin = sin[:len(cos)]
-	for i, c := range cos {
-		a[i], b[i] = a[i]*c-b[i]*sin[i], b[i]*c+a[i]*sin[i]
-	}
+	sameLen("rotary", len(cos), len(sin))
+	active.rotate(x[:2*len(cos)], cos, sin, 1)
 }
 
 // RotaryGrad turns a gradient back, in place.
 func RotaryGrad(dx, cos, sin []float32) {
-	a, b := dx[:len(cos)], dx[len(cos):][:len(cos)]
+	sameLen("rotary gradient", len(cos), len(sin))
+	active.rotate(dx[:2*len(cos)], cos, sin, -1)
+}
+
+// rotateGo turns by the angles times sign.
+func rotateGo(x, cos, sin []float32, sign float32) {
+	a, b := x[:len(cos)], x[len(cos):][:len(cos)]
 	sin = sin[:len(cos)]
 	for i, c := range cos {
-		a[i], b[i] = a[i]*c+b[i]*sin[i], b[i]*c-a[i]*sin[i]
+		s := sign * sin[i]
+		a[i], b[i] = a[i]*c-b[i]*s, b[i]*c+a[i]*s
 	}
 }

@@ -15,30 +15,47 @@ func sameLen(op string, a, b int) {
 	}
 }
 
+// piece is how many elements a kernel gets at a time: it cannot be interrupted, and
+// this many take it far less than a millisecond.
+const piece = 1 << 16
+
 // Axpy adds a*x to y.
 func Axpy(y []float32, a float32, x []float32) {
 	sameLen("axpy", len(y), len(x))
+	for len(y) > piece {
+		active.axpy(y[:piece], a, x[:piece])
+		y, x = y[piece:], x[piece:]
+	}
 	active.axpy(y, a, x)
 }
 
-func axpyGonum(y []float32, a float32, x []float32) { blas.Saxpy(len(y), a, x, 1, y, 1) }
+// axpyGonum does without gonum where that would not look at x.
+func axpyGonum(y []float32, a float32, x []float32) {
+	if a != 0 {
+		blas.Saxpy(len(y), a, x, 1, y, 1)
+		return
+	}
+	for i, v := range x {
+		y[i] += a * v
+	}
+}
 
 // Add adds x to y.
-func Add(y, x []float32) {
-	sameLen("add", len(y), len(x))
-	active.axpy(y, 1, x)
-}
+func Add(y, x []float32) { Axpy(y, 1, x) }
 
 // Lerp moves y towards x: y = (1-w)*y + w*x. At w = 0 and w = 1 it gives y and x
 // to the bit, as long as both are finite.
 func Lerp(y, x []float32, w float32) {
 	sameLen("lerp", len(y), len(x))
-	active.lerp(y, x, w)
+	for len(y) > piece {
+		active.lerp(y[:piece], x[:piece], 1-w, w)
+		y, x = y[piece:], x[piece:]
+	}
+	active.lerp(y, x, 1-w, w)
 }
 
-func lerpGo(y, x []float32, w float32) {
+func lerpGo(y, x []float32, keep, w float32) {
 	x = x[:len(y)]
-	keep := 1 - w
 	for i, v := range y {
 		y[i] = keep*v + w*x[i]
 	}
@@ -48,6 +65,10 @@ func lerpGo(y, x []float32, w float32) {
 func Sub(dst, a, b []float32) {
 	sameLen("sub", len(dst), len(a))
 	sameLen("sub", len(dst), len(b))
+	for len(dst) > piece {
+		active.sub(dst[:piece], a[:piece], b[:piece])
+		dst, a, b = dst[piece:], a[piece:], b[piece:]
+	}
 	active.sub(dst, a, b)
 }
 
@@ -61,6 +82,14 @@ func subGo(dst, a, b []float32) {
 // Mul multiplies y by x, element by element.
 func Mul(y, x []float32) {
 	sameLen("mul", len(y), len(x))
+	for len(y) > piece {
+		active.mul(y[:piece], x[:piece])
+		y, x = y[piece:], x[piece:]
+	}
+	active.mul(y, x)
+}
+
+func mulGo(y, x []float32) {
 	x = x[:len(y)]
 	for i := range y {
 		y[i] *= x[i]
@@ -68,7 +97,13 @@ func Mul(y, x []float32) {
 }
 
 // Scale multiplies x by a.
-func Scale(x []float32, a float32) { active.scale(x, a) }
+func Scale(x []float32, a float32) {
+	for len(x) > piece {
+		active.scale(x[:piece], a)
+		x = x[piece:]
+	}
+	active.scale(x, a)
+}
 
 func scaleGo(x []float32, a float32) {
 	for i := range x {
@@ -78,7 +113,17 @@ func scaleGo(x []float32, a float32) {
 
 // Norm returns the Euclidean norm of x, summed in float64. It is finite exactly
 // if every element is: no float32 overflows a float64 when squared.
-func Norm(x []float32) float64 { return math.Sqrt(active.sumSquares(x)) }
+func Norm(x []float32) float64 { return math.Sqrt(SumSquares(x)) }
+
+// SumSquares returns the square of Norm.
+func SumSquares(x []float32) float64 {
+	var sum float64
+	for len(x) > piece {
+		sum += active.sumSquares(x[:piece])
+		x = x[piece:]
+	}
+	return sum + active.sumSquares(x)
+}
 
 func sumSquaresGo(x []float32) float64 {
 	var s0, s1, s2, s3 float64

@@ -24,12 +24,13 @@ type Evaluator struct {
 // NewEvaluator returns an evaluator over windows held-out windows of context
 // predicted tokens each, spread evenly over the text, or over all of them if there
 // are fewer. The corpus must have one, see its Check.
-func NewEvaluator(c model.Config, corpus *data.Corpus, context, windows int) *Evaluator {
+func NewEvaluator(c model.Config, corpus *data.Corpus, context, windows int, o model.Options) *Evaluator {
+	o.Recompute = true // no backward pass follows, so it costs nothing
 	windows = min(windows, corpus.ValidationCount(context+1))
 	batch := min(windows, evalBatch)
 	return &Evaluator{
 		corpus:  corpus,
-		net:     model.NewNet(c, batch, context),
+		net:     model.NewNet(c, batch, context, o),
 		context: context,
 		windows: windows,
 		tokens:  make([]int32, batch*(context+1)),

@@ -11,6 +11,7 @@ import (
 
 	"halos/data"
 	"halos/model"
+	"halos/tensor"
 )
 
 // short returns a corpus with 20 held-out windows of 16+1 tokens.
@@ -39,7 +40,7 @@ func TestEvaluatorAgreesWithSingleWindows(t *testing.T) {
 	for i := range params {
 		params[i] *= 3 // so that windows differ in their loss
 	}
-	net := model.NewNet(tiny.Model, 1, 16)
+	net := model.NewNet(tiny.Model, 1, 16, model.Options{})
 	for _, c := range []struct {
 		name    string
 		windows int
@@ -52,7 +53,7 @@ func TestEvaluatorAgreesWithSingleWindows(t *testing.T) {
 		{"more than there are", math.MaxInt, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := NewEvaluator(tiny.Model, corpus, 16, c.windows).Loss(t.Context(), params)
+			got, err := NewEvaluator(tiny.Model, corpus, 16, c.windows, model.Options{}).Loss(t.Context(), params)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +70,7 @@ func TestEvaluatorAgreesWithSingleWindows(t *testing.T) {
 }
 
 func TestEvaluatorEndsWithItsContext(t *testing.T) {
-	e := NewEvaluator(tiny.Model, short(t), 16, 20)
+	e := NewEvaluator(tiny.Model, short(t), 16, 20, model.Options{})
 	params := make([]float32, tiny.Model.NumParams())
 	left := 2 // of three batches
 	if _, err := e.Loss(endsAfter{t.Context(), &left}, params); !errors.Is(err, context.Canceled) {
@@ -78,8 +79,10 @@ func TestEvaluatorEndsWithItsContext(t *testing.T) {
 }
 
 func TestEvaluatorAllocatesNothing(t *testing.T) {
-	e := NewEvaluator(tiny.Model, short(t), 16, 11)
-	params := make([]float32, tiny.Model.NumParams())
+	pool := tensor.NewPool(2)
+	defer pool.Close()
+	e := NewEvaluator(broad.Model, short(t), 16, 11, model.Options{Pool: pool})
+	params := make([]float32, broad.Model.NumParams())
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(5, func() { _, _ = e.Loss(ctx, params) }); n != 0 {
 		t.Errorf("Loss allocates %v times, want 0", n)

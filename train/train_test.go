@@ -13,6 +13,7 @@ import (
 	"halos/data"
 	"halos/model"
 	"halos/optim"
+	"halos/tensor"
 )
 
 // tiny learns something within a few steps of a few milliseconds.
@@ -26,10 +27,23 @@ var tiny = Config{
 	Batch:    4, Accumulation: 2, Context: 16, Seed: 1,
 }
 
+// broad is wide enough that its work is done in parts.
+var broad = func() Config {
+	c := tiny
+	c.Model.HiddenSize, c.Model.IntermediateSize, c.Model.NumHiddenLayers = 96, 384, 2
+	c.Batch, c.Context = 8, 32
+	return c
+}()
+
 var austen = sync.OnceValues(func() (*data.Corpus, error) { return data.Open(data.Austen(), "") })
 
 // start returns a trainer of c and fresh parameters.
 func start(t *testing.T, c Config) (*Trainer, []float32) {
+	t.Helper()
+	return startWith(t, c, model.Options{})
+}
+
+func startWith(t *testing.T, c Config, o model.Options) (*Trainer, []float32) {
 	t.Helper()
 	corpus, err := austen()
 	if err != nil {
@@ -37,7 +51,7 @@ func start(t *testing.T, c Config) (*Trainer, []float32) {
 	}
 	params := make([]float32, c.Model.NumParams())
 	model.Init(params, c.Model, 1)
-	return New(c, corpus), params
+	return New(c, corpus, o), params
 }
 
 // task is the task of the given steps that starts at schedule step first+1.
@@ -223,10 +237,40 @@ func TestRunRefusesATaskThatDoesNotFit(t *testing.T) {
 }
 
 func TestAStepAllocatesNothing(t *testing.T) {
-	tr, params := start(t, tiny)
-	ctx, one := t.Context(), task(tiny, 0, 1)
-	if n := testing.AllocsPerRun(5, func() { _, _ = tr.Run(ctx, params, one) }); n != 0 {
-		t.Errorf("a step allocates %v times, want 0", n)
+	pool := tensor.NewPool(2)
+	defer pool.Close()
+	for _, o := range []model.Options{{}, {Pool: pool}, {Pool: pool, Recompute: true}} {
+		tr, params := startWith(t, broad, o)
+		ctx, one := t.Context(), task(broad, 0, 1)
+		if n := testing.AllocsPerRun(5, func() { _, _ = tr.Run(ctx, params, one) }); n != 0 {
+			t.Errorf("%+v: a step allocates %v times, want 0", o, n)
+		}
+	}
+}
+
+func TestOptionsKeepTheBits(t *testing.T) {
+	corpus, err := austen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := tensor.NewPool(3)
+	defer pool.Close()
+	var params []float32
+	var result Result
+	var loss float64
+	for _, o := range []model.Options{{}, {Pool: pool}, {Pool: pool, Recompute: true}} {
+		tr, got := startWith(t, broad, o)
+		r := run(t, tr, got, task(broad, 0, 3))
+		l, err := NewEvaluator(broad.Model, corpus, broad.Context, 5, o).Loss(t.Context(), got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if params == nil {
+			params, result, loss = got, r, l
+		}
+		if !slices.Equal(got, params) || r != result || l != loss {
+			t.Errorf("%+v: %+v and held-out loss %v, want %+v and %v, or parameters differ", o, r, l, result, loss)
+		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"halos/data"
 	"halos/model"
 	"halos/optim"
-	"halos/tensor"
 )
 
 // ErrDiverged says that a loss or a gradient was not finite: the same step would
@@ -45,14 +44,17 @@ type Trainer struct {
 }
 
 // New returns a trainer of c, whose sizes are at least 1, on a corpus that passes
-// Check(c.Context, c.Batch) and whose tokens the model's vocabulary holds.
-func New(c Config, corpus *data.Corpus) *Trainer {
+// Check(c.Context, c.Batch) and whose tokens the model's vocabulary holds. The
+// optimizer runs on the pool of o too.
+func New(c Config, corpus *data.Corpus, o model.Options) *Trainer {
 	n := c.Model.NumParams()
+	opt := optim.NewAdamW(c.AdamW, n, decaying(c.Model))
+	opt.Pool = o.Pool
 	return &Trainer{
-		Opt:    optim.NewAdamW(c.AdamW, n, decaying(c.Model)),
+		Opt:    opt,
 		config: c,
 		corpus: corpus,
-		net:    model.NewNet(c.Model, c.Batch, c.Context),
+		net:    model.NewNet(c.Model, c.Batch, c.Context, o),
 		grads:  make([]float32, n),
 		tokens: make([]int32, c.Batch*(c.Context+1)),
 	}
@@ -111,19 +113,14 @@ func (t *Trainer) Run(ctx context.Context, params []float32, task data.Task) (Re
 // before the step.
 func (t *Trainer) step(params []float32, first uint64, lr float64) (float64, error) {
 	clear(t.grads)
-	loss := 0.0
+	loss, share := 0.0, 1/float64(t.config.Accumulation)
 	for range t.config.Accumulation {
 		t.fill(first)
-		loss += t.net.LossGrad(t.grads, params, t.tokens, t.config.Batch, t.config.Context)
+		loss += share * t.net.LossGrad(t.grads, params, t.tokens, t.config.Batch, t.config.Context, share)
 		first += uint64(t.config.Batch)
 	}
-	share := 1 / float64(t.config.Accumulation)
-	loss *= share
 	if !finite(loss) {
 		return 0, fmt.Errorf("%w: loss %v", ErrDiverged, loss)
-	}
-	if t.config.Accumulation > 1 {
-		tensor.Scale(t.grads, float32(share))
 	}
 	if norm := t.Opt.Step(params, t.grads, lr); !finite(norm) {
 		return 0, fmt.Errorf("%w: loss %v, gradient norm %v", ErrDiverged, loss, norm)

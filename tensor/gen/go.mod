@@ -1,0 +1,13 @@
+// The generator of tensor's assembly: a module of its own, so that halos does not
+// depend on avo. See the target "kernels" of the Makefile.
+module halos/tensor/gen
+
+go 1.26.6
+
+require github.com/mmcloughlin/avo v0.5.0
+
+require (
+	golang.org/x/mod v0.6.0 // indirect
+	golang.org/x/sys v0.1.0 // indirect
+	golang.org/x/tools v0.2.0 // indirect
+)
