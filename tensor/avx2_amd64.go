@@ -97,6 +97,11 @@ func copyRowsAVX2(dst *float32, dstStride int, src *float32, stride int, rows in
 //go:noescape
 func transposeAVX2(dst *float32, dstStride int, src *float32, stride int, rows int, cols int)
 
+// fetchRowsAVX2 asks for rows of cols elements, at least one of each, to be brought near.
+//
+//go:noescape
+func fetchRowsAVX2(src *float32, stride int, rows int, cols int)
+
 // tile1RowsAVX2 is c = a*b + d for one tile, see tiles.
 //
 //go:noescape

@@ -1839,15 +1839,40 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-48
 row:
 	XORQ R9, R9
 
-vector:
-	CMPQ    R9, R8
-	JGE     tail
+vectors89:
+	LEAQ    128(R9), R10
+	CMPQ    R10, R8
+	JG      done90
+	VMOVUPS (DX)(R9*1), Y0
+	VMOVUPS 32(DX)(R9*1), Y1
+	VMOVUPS 64(DX)(R9*1), Y2
+	VMOVUPS 96(DX)(R9*1), Y3
+	VMOVUPS Y0, (AX)(R9*1)
+	VMOVUPS Y1, 32(AX)(R9*1)
+	VMOVUPS Y2, 64(AX)(R9*1)
+	VMOVUPS Y3, 96(AX)(R9*1)
+	MOVQ    R10, R9
+	JMP     vectors89
+
+done90:
+	LEAQ    64(R9), R10
+	CMPQ    R10, R8
+	JG      done92
+	VMOVUPS (DX)(R9*1), Y0
+	VMOVUPS 32(DX)(R9*1), Y1
+	VMOVUPS Y0, (AX)(R9*1)
+	VMOVUPS Y1, 32(AX)(R9*1)
+	MOVQ    R10, R9
+
+done92:
+	LEAQ    32(R9), R10
+	CMPQ    R10, R8
+	JG      done94
 	VMOVUPS (DX)(R9*1), Y0
 	VMOVUPS Y0, (AX)(R9*1)
-	ADDQ    $0x20, R9
-	JMP     vector
+	MOVQ    R10, R9
 
-tail:
+done94:
 	TESTQ      DI, DI
 	JE         next
 	VMASKMOVPS (DX)(R9*1), Y15, Y0
@@ -1933,6 +1958,29 @@ block:
 	SUBQ        $0x08, SI
 	JNE         rows
 	VZEROUPPER
+	RET
+
+// func fetchRowsAVX2(src *float32, stride int, rows int, cols int)
+// Requires: MMX+
+TEXT ·fetchRowsAVX2(SB), NOSPLIT, $0-32
+	MOVQ src+0(FP), AX
+	MOVQ stride+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ cols+24(FP), BX
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+
+row:
+	XORQ SI, SI
+
+line:
+	PREFETCHT1 (AX)(SI*1)
+	ADDQ       $0x40, SI
+	CMPQ       SI, BX
+	JL         line
+	ADDQ       CX, AX
+	DECQ       DX
+	JNE        row
 	RET
 
 // func tile1RowsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
@@ -2768,9 +2816,9 @@ TEXT ·dotsAVX2(SB), NOSPLIT, $0-80
 	MOVQ stride+72(FP), DI
 	SHLQ $0x02, DI
 
-rows89:
+rows95:
 	CMPQ   CX, $0x04
-	JL     done90
+	JL     done96
 	LEAQ   (SI)(DI*1), R8
 	LEAQ   (R8)(DI*1), R9
 	LEAQ   (R9)(DI*1), R10
@@ -2783,9 +2831,9 @@ rows89:
 	ADDQ   R12, R12
 	LEAQ   32(R11), R13
 
-loop91:
+loop97:
 	CMPQ        R13, R12
-	JG          done92
+	JG          done98
 	VMOVUPS     (DX)(R11*1), Y4
 	VMOVUPS     (SI)(R11*1), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -2797,11 +2845,11 @@ loop91:
 	VFMADD231PS Y5, Y4, Y3
 	MOVQ        R13, R11
 	ADDQ        $0x00000020, R13
-	JMP         loop91
+	JMP         loop97
 
-done92:
+done98:
 	SUBQ        R11, R12
-	JE          end93
+	JE          end99
 	SHRQ        $0x02, R12
 	LEAQ        masks<>+32(SB), R13
 	NEGQ        R12
@@ -2816,7 +2864,7 @@ done92:
 	VMASKMOVPS  (R10)(R11*1), Y15, Y5
 	VFMADD231PS Y5, Y4, Y3
 
-end93:
+end99:
 	VHADDPS      Y1, Y0, Y0
 	VHADDPS      Y3, Y2, Y2
 	VHADDPS      Y2, Y0, Y0
@@ -2827,12 +2875,12 @@ end93:
 	LEAQ         (R10)(DI*1), SI
 	ADDQ         $0x10, AX
 	SUBQ         $0x04, CX
-	JMP          rows89
+	JMP          rows95
 
-done90:
-rows94:
+done96:
+rows100:
 	CMPQ   CX, $0x01
-	JL     done95
+	JL     done101
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2842,19 +2890,19 @@ rows94:
 	ADDQ   R9, R9
 	LEAQ   32(R8), R10
 
-loop96:
+loop102:
 	CMPQ        R10, R9
-	JG          done97
+	JG          done103
 	VMOVUPS     (DX)(R8*1), Y4
 	VMOVUPS     (SI)(R8*1), Y5
 	VFMADD231PS Y5, Y4, Y0
 	MOVQ        R10, R8
 	ADDQ        $0x00000020, R10
-	JMP         loop96
+	JMP         loop102
 
-done97:
+done103:
 	SUBQ        R8, R9
-	JE          end98
+	JE          end104
 	SHRQ        $0x02, R9
 	LEAQ        masks<>+32(SB), R10
 	NEGQ        R9
@@ -2863,7 +2911,7 @@ done97:
 	VMASKMOVPS  (SI)(R8*1), Y15, Y5
 	VFMADD231PS Y5, Y4, Y0
 
-end98:
+end104:
 	VHADDPS      Y1, Y0, Y0
 	VHADDPS      Y3, Y2, Y2
 	VHADDPS      Y2, Y0, Y0
@@ -2874,9 +2922,9 @@ end98:
 	LEAQ         (SI)(DI*1), SI
 	ADDQ         $0x04, AX
 	SUBQ         $0x01, CX
-	JMP          rows94
+	JMP          rows100
 
-done95:
+done101:
 	VZEROUPPER
 	RET
 
@@ -2930,9 +2978,9 @@ TEXT ·triadAVX2(SB), NOSPLIT, $0-76
 	ADDQ         BX, BX
 	LEAQ         128(SI), DI
 
-loop99:
+loop105:
 	CMPQ        DI, BX
-	JG          done100
+	JG          done106
 	VMOVUPS     (CX)(SI*1), Y1
 	VMOVUPS     (DX)(SI*1), Y2
 	VFMADD231PS Y0, Y2, Y1
@@ -2951,25 +2999,25 @@ loop99:
 	VMOVUPS     Y7, 96(AX)(SI*1)
 	MOVQ        DI, SI
 	ADDQ        $0x00000080, DI
-	JMP         loop99
+	JMP         loop105
 
-done100:
+done106:
 	LEAQ 32(SI), DI
 
-loop101:
+loop107:
 	CMPQ        DI, BX
-	JG          done102
+	JG          done108
 	VMOVUPS     (CX)(SI*1), Y1
 	VMOVUPS     (DX)(SI*1), Y2
 	VFMADD231PS Y0, Y2, Y1
 	VMOVUPS     Y1, (AX)(SI*1)
 	MOVQ        DI, SI
 	ADDQ        $0x00000020, DI
-	JMP         loop101
+	JMP         loop107
 
-done102:
+done108:
 	SUBQ        SI, BX
-	JE          end103
+	JE          end109
 	SHRQ        $0x02, BX
 	LEAQ        masks<>+32(SB), DI
 	NEGQ        BX
@@ -2979,6 +3027,6 @@ done102:
 	VFMADD231PS Y0, Y2, Y1
 	VMASKMOVPS  Y1, Y15, (AX)(SI*1)
 
-end103:
+end109:
 	VZEROUPPER
 	RET

@@ -2064,15 +2064,40 @@ TEXT ·copyRowsAVX512(SB), NOSPLIT, $0-48
 row:
 	XORQ R9, R9
 
-vector:
-	CMPQ    R9, R8
-	JGE     tail
+vectors89:
+	LEAQ    256(R9), R10
+	CMPQ    R10, R8
+	JG      done90
+	VMOVUPS (DX)(R9*1), Z0
+	VMOVUPS 64(DX)(R9*1), Z1
+	VMOVUPS 128(DX)(R9*1), Z2
+	VMOVUPS 192(DX)(R9*1), Z3
+	VMOVUPS Z0, (AX)(R9*1)
+	VMOVUPS Z1, 64(AX)(R9*1)
+	VMOVUPS Z2, 128(AX)(R9*1)
+	VMOVUPS Z3, 192(AX)(R9*1)
+	MOVQ    R10, R9
+	JMP     vectors89
+
+done90:
+	LEAQ    128(R9), R10
+	CMPQ    R10, R8
+	JG      done92
+	VMOVUPS (DX)(R9*1), Z0
+	VMOVUPS 64(DX)(R9*1), Z1
+	VMOVUPS Z0, (AX)(R9*1)
+	VMOVUPS Z1, 64(AX)(R9*1)
+	MOVQ    R10, R9
+
+done92:
+	LEAQ    64(R9), R10
+	CMPQ    R10, R8
+	JG      done94
 	VMOVUPS (DX)(R9*1), Z0
 	VMOVUPS Z0, (AX)(R9*1)
-	ADDQ    $0x40, R9
-	JMP     vector
+	MOVQ    R10, R9
 
-tail:
+done94:
 	TESTQ     DI, DI
 	JE        next
 	VMOVUPS.Z (DX)(R9*1), K1, Z0
@@ -5247,9 +5272,9 @@ TEXT ·dotsAVX512(SB), NOSPLIT, $0-80
 	MOVQ stride+72(FP), DI
 	SHLQ $0x02, DI
 
-rows89:
+rows95:
 	CMPQ   CX, $0x04
-	JL     done90
+	JL     done96
 	LEAQ   (SI)(DI*1), R8
 	LEAQ   (R8)(DI*1), R9
 	LEAQ   (R9)(DI*1), R10
@@ -5262,9 +5287,9 @@ rows89:
 	ADDQ   R12, R12
 	LEAQ   64(R11), R13
 
-loop91:
+loop97:
 	CMPQ        R13, R12
-	JG          done92
+	JG          done98
 	VMOVUPS     (DX)(R11*1), Z4
 	VMOVUPS     (SI)(R11*1), Z5
 	VFMADD231PS Z5, Z4, Z0
@@ -5276,11 +5301,11 @@ loop91:
 	VFMADD231PS Z5, Z4, Z3
 	MOVQ        R13, R11
 	ADDQ        $0x00000040, R13
-	JMP         loop91
+	JMP         loop97
 
-done92:
+done98:
 	SUBQ        R11, R12
-	JE          end93
+	JE          end99
 	SHRQ        $0x02, R12
 	MOVQ        $0x00000001, R13
 	SHLXQ       R12, R13, R13
@@ -5296,7 +5321,7 @@ done92:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-end93:
+end99:
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPS        Y5, Y0, Y0
 	VEXTRACTF64X4 $0x01, Z1, Y5
@@ -5315,12 +5340,12 @@ end93:
 	LEAQ          (R10)(DI*1), SI
 	ADDQ          $0x10, AX
 	SUBQ          $0x04, CX
-	JMP           rows89
+	JMP           rows95
 
-done90:
-rows94:
+done96:
+rows100:
 	CMPQ   CX, $0x01
-	JL     done95
+	JL     done101
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5330,19 +5355,19 @@ rows94:
 	ADDQ   R9, R9
 	LEAQ   64(R8), R10
 
-loop96:
+loop102:
 	CMPQ        R10, R9
-	JG          done97
+	JG          done103
 	VMOVUPS     (DX)(R8*1), Z4
 	VMOVUPS     (SI)(R8*1), Z5
 	VFMADD231PS Z5, Z4, Z0
 	MOVQ        R10, R8
 	ADDQ        $0x00000040, R10
-	JMP         loop96
+	JMP         loop102
 
-done97:
+done103:
 	SUBQ        R8, R9
-	JE          end98
+	JE          end104
 	SHRQ        $0x02, R9
 	MOVQ        $0x00000001, R10
 	SHLXQ       R9, R10, R10
@@ -5352,7 +5377,7 @@ done97:
 	VMOVUPS.Z   (SI)(R8*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
 
-end98:
+end104:
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPS        Y5, Y0, Y0
 	VHADDPS       Y1, Y0, Y0
@@ -5365,9 +5390,9 @@ end98:
 	LEAQ          (SI)(DI*1), SI
 	ADDQ          $0x04, AX
 	SUBQ          $0x01, CX
-	JMP           rows94
+	JMP           rows100
 
-done95:
+done101:
 	VZEROUPPER
 	RET
 
@@ -5421,9 +5446,9 @@ TEXT ·triadAVX512(SB), NOSPLIT, $0-76
 	ADDQ         BX, BX
 	LEAQ         256(SI), DI
 
-loop99:
+loop105:
 	CMPQ        DI, BX
-	JG          done100
+	JG          done106
 	VMOVUPS     (CX)(SI*1), Z1
 	VMOVUPS     (DX)(SI*1), Z2
 	VFMADD231PS Z0, Z2, Z1
@@ -5442,25 +5467,25 @@ loop99:
 	VMOVUPS     Z7, 192(AX)(SI*1)
 	MOVQ        DI, SI
 	ADDQ        $0x00000100, DI
-	JMP         loop99
+	JMP         loop105
 
-done100:
+done106:
 	LEAQ 64(SI), DI
 
-loop101:
+loop107:
 	CMPQ        DI, BX
-	JG          done102
+	JG          done108
 	VMOVUPS     (CX)(SI*1), Z1
 	VMOVUPS     (DX)(SI*1), Z2
 	VFMADD231PS Z0, Z2, Z1
 	VMOVUPS     Z1, (AX)(SI*1)
 	MOVQ        DI, SI
 	ADDQ        $0x00000040, DI
-	JMP         loop101
+	JMP         loop107
 
-done102:
+done108:
 	SUBQ        SI, BX
-	JE          end103
+	JE          end109
 	SHRQ        $0x02, BX
 	MOVQ        $0x00000001, DI
 	SHLXQ       BX, DI, DI
@@ -5471,6 +5496,6 @@ done102:
 	VFMADD231PS Z0, Z2, Z1
 	VMOVUPS     Z1, K1, (AX)(SI*1)
 
-end103:
+end109:
 	VZEROUPPER
 	RET

@@ -89,13 +89,27 @@ func (t *tiles) panel(s *scratch, c, a, d Matrix) {
 			if row+rows > end {
 				first, end = row, min(row+t.strip, c.Rows)
 				t.copyStrip(s, a, first, end)
+				fetch(a, end, min(t.strip, c.Rows-end))
 			}
 			multiply, from, step = t.byCols[rows-1], row-first, stripStride
 		case k > 0:
 			t.copyRows(&s.a[0], depth+pad, &a.Data[row*a.Stride], a.Stride, rows, k)
+			fetch(a, row+rows, min(rows, c.Rows-row-rows))
 		}
 		t.row(s, multiply, k, &s.a[from], step, c.Block(row, 0, rows, c.Cols), d, row)
 		row += rows
+	}
+}
+
+// fetch asks for the rows of a that are next, while those before are multiplied: each
+// is too short for the processor to foresee it.
+func fetch(a Matrix, row, rows int) {
+	switch {
+	case rows <= 0 || a.Cols == 0:
+	case a.Trans:
+		fetchRowsAVX2(&a.Data[row], a.Stride, a.Cols, rows)
+	default:
+		fetchRowsAVX2(&a.Data[row*a.Stride], a.Stride, rows, a.Cols)
 	}
 }
 

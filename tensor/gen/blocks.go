@@ -14,7 +14,27 @@ func (s *isa) blocks() {
 	s.copyRows()
 	if !s.wide() {
 		s.transpose()
+		s.fetchRows()
 	}
+}
+
+func (s *isa) fetchRows() {
+	s.text("fetchRows", "(src *float32, stride, rows, cols int)", "asks for rows of cols elements, at least one of each, to be brought near.")
+	src, stride, rows, cols := number("src"), number("stride"), number("rows"), number("cols")
+	SHLQ(U8(2), stride)
+	SHLQ(U8(2), cols)
+	Label("row")
+	at := GP64()
+	XORQ(at, at)
+	Label("line")
+	PREFETCHT1(Mem{Base: src, Index: at, Scale: 1})
+	ADDQ(U8(64), at)
+	CMPQ(at, cols)
+	JL(LabelRef("line"))
+	ADDQ(stride, src)
+	DECQ(rows)
+	JNE(LabelRef("row"))
+	RET()
 }
 
 func (s *isa) copyRows() {
@@ -37,13 +57,25 @@ func (s *isa) copyRows() {
 	Label("row")
 	at := GP64()
 	XORQ(at, at)
-	Label("vector")
-	CMPQ(at, whole)
-	JGE(LabelRef("tail"))
-	s.load(Mem{Base: src, Index: at, Scale: 1}, 0)
-	s.store(0, Mem{Base: dst, Index: at, Scale: 1})
-	ADDQ(U8(s.bytes()), at)
-	JMP(LabelRef("vector"))
+	next := GP64()
+	for _, count := range []int{4, 2, 1} {
+		again, done := s.label("vectors"), s.label("done")
+		Label(again)
+		LEAQ(Mem{Base: at, Disp: count * s.bytes()}, next)
+		CMPQ(next, whole)
+		JG(LabelRef(done))
+		for u := range count {
+			s.load(Mem{Base: src, Index: at, Scale: 1, Disp: u * s.bytes()}, u)
+		}
+		for u := range count {
+			s.store(u, Mem{Base: dst, Index: at, Scale: 1, Disp: u * s.bytes()})
+		}
+		MOVQ(next, at)
+		if count == 4 {
+			JMP(LabelRef(again))
+		}
+		Label(done)
+	}
 	Label("tail")
 	TESTQ(rest, rest)
 	JE(LabelRef("next"))
