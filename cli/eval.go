@@ -8,6 +8,7 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"halos/data"
+	"halos/model"
 	"halos/train"
 )
 
@@ -43,6 +44,7 @@ manifest reads the part held out of FILE.`,
 			checkpointFlag(),
 			&urfave.StringFlag{Name: "data", Usage: "read `FILE`, or the held-out part of the job's text by NAME=FILE"},
 			&urfave.IntFlag{Name: "windows", Value: 512, Usage: "read `N` pieces of the model's context, evenly spread, 0 = all"},
+			threadsFlag(),
 			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
 		},
 		Action: i.eval,
@@ -53,7 +55,7 @@ func (i *invocation) eval(c *urfave.Context) error {
 	if _, err := i.arguments(c, 0, "checkpoint"); err != nil {
 		return err
 	}
-	if err := together(c, atLeast(c, "windows", 0)); err != nil {
+	if err := together(c, atLeast(c, "windows", 0), checkThreads(c)); err != nil {
 		return err
 	}
 	t, err := readModel(c)
@@ -67,7 +69,10 @@ func (i *invocation) eval(c *urfave.Context) error {
 	context := min(t.config.MaxPositionEmbeddings, text.held-1)
 	windows := text.corpus.ValidationCount(context + 1)
 	windows = min(windows, cmp.Or(c.Int("windows"), windows))
-	loss, err := train.NewEvaluator(t.config, text.corpus, context, windows).Loss(c.Context, t.params)
+	pool := newPool(c)
+	defer pool.Close()
+	e := train.NewEvaluator(t.config, text.corpus, context, windows, model.Options{Pool: pool})
+	loss, err := e.Loss(c.Context, t.params)
 	if err != nil {
 		return err
 	}

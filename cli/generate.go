@@ -30,6 +30,7 @@ A node goes on training meanwhile: its newest snapshot is read.`,
 			&urfave.Float64Flag{Name: "temperature", Value: 0.8, Usage: "draw boldly (1) or carefully (towards 0) by `T`"},
 			&urfave.IntFlag{Name: "top-k", Value: 40, Usage: "draw among the `K` likeliest bytes, 0 = all"},
 			&urfave.Uint64Flag{Name: "seed", Value: 1, Usage: "draw by `SEED`: the same gives the same text"},
+			threadsFlag(),
 		},
 		Action: i.generate,
 	}
@@ -40,7 +41,7 @@ func (i *invocation) generate(c *urfave.Context) error {
 		return err
 	}
 	sampler := model.Sampler{Temperature: c.Float64("temperature"), TopK: c.Int("top-k"), Seed: c.Uint64("seed")}
-	if err := together(c, sampler.Validate(), atLeast(c, "bytes", 0)); err != nil {
+	if err := together(c, sampler.Validate(), atLeast(c, "bytes", 0), checkThreads(c)); err != nil {
 		return err
 	}
 	t, err := readModel(c)
@@ -58,7 +59,9 @@ func (i *invocation) generate(c *urfave.Context) error {
 			return err
 		}
 	}
-	net := model.NewNet(t.config, 1, t.config.MaxPositionEmbeddings)
+	pool := newPool(c)
+	defer pool.Close()
+	net := model.NewNet(t.config, 1, t.config.MaxPositionEmbeddings, model.Options{Pool: pool})
 	err = model.Generate(c.Context, net, t.params, tokens, c.Int("bytes"), sampler, func(token int32) error {
 		if token >= data.Vocabulary { // an entry of the table that no text trains
 			return out.print(utf8.RuneError)

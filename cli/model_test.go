@@ -63,6 +63,11 @@ func TestGenerate(t *testing.T) {
 	if again := run(t, args...); again != first {
 		t.Errorf("the same seed gave %q, then %q", first.out, again.out)
 	}
+	for _, threads := range []string{"0", "1", "3"} {
+		if again := run(t, append(args[:len(args):len(args)], "--threads", threads)...); again != first {
+			t.Errorf("--threads %s wrote %q, all threads %q", threads, again.out, first.out)
+		}
+	}
 	if other := run(t, append(args[:len(args):len(args)], "--seed", "4")...); other.out == first.out {
 		t.Error("another seed gave the same text")
 	}
@@ -104,6 +109,9 @@ func TestEval(t *testing.T) {
 	o := run(t, "eval", "--checkpoint", dir, "--windows", "1")
 	if o.code != codeOK || !strings.Contains(o.out, "bits per byte") {
 		t.Errorf("%+v", o)
+	}
+	if other := run(t, "eval", "--checkpoint", dir, "--windows", "1", "--threads", "3"); other != o {
+		t.Errorf("%+v on 3 threads, %+v on all", other, o)
 	}
 }
 

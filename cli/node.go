@@ -29,7 +29,8 @@ func nodeFlags(region, dir string) []urfave.Flag {
 		&urfave.StringFlag{Name: "dir", EnvVars: []string{"HALOS_DIR"}, DefaultText: dir, Usage: "keep identity, snapshots and metrics.jsonl in `DIR`"},
 		&urfave.StringSliceFlag{Name: "listen", EnvVars: []string{"HALOS_LISTEN"}, DefaultText: "TCP and QUIC on all interfaces", Usage: "listen on `MULTIADDR`, such as /ip4/0.0.0.0/tcp/4001; repeatable"},
 		&urfave.StringFlag{Name: "data", EnvVars: []string{"HALOS_DATA"}, Usage: "the job's text is in `FILE`, where it is not the built-in one"},
-		&urfave.IntFlag{Name: "threads", EnvVars: []string{"HALOS_THREADS"}, DefaultText: "all", Usage: "compute on `N` cores"},
+		threadsFlag(),
+		&urfave.BoolFlag{Name: "recompute", DisableDefaultText: true, EnvVars: []string{"HALOS_RECOMPUTE"}, Usage: "train in less memory and up to a third more time: keep what one layer computed, not all, and compute the rest again"},
 		&urfave.BoolFlag{Name: "no-mdns", DisableDefaultText: true, EnvVars: []string{"HALOS_NO_MDNS"}, Usage: "neither announce this node on the LAN nor look for others there"},
 		&urfave.StringFlag{Name: "log", EnvVars: []string{"HALOS_LOG"}, Value: "info", Usage: "log from `LEVEL` up: debug, info, warn or error"},
 
@@ -62,16 +63,17 @@ func (i *invocation) nodeConfig(c *urfave.Context) (node.Config, error) {
 		file, errData = filepath.Abs(file)
 	}
 	cfg := node.Config{
-		Region:  c.String("region"),
-		Roles:   roles,
-		Listen:  listen,
-		Data:    file,
-		Threads: c.Int("threads"),
-		MDNS:    !c.Bool("no-mdns"),
-		Dial:    dial,
-		Log:     log,
+		Region:    c.String("region"),
+		Roles:     roles,
+		Listen:    listen,
+		Data:      file,
+		Threads:   c.Int("threads"),
+		Recompute: c.Bool("recompute"),
+		MDNS:      !c.Bool("no-mdns"),
+		Dial:      dial,
+		Log:       log,
 	}
-	return cfg, together(c, errRoles, errLog, errLink, errRegion, errListen, errData, atLeast(c, "threads", 0))
+	return cfg, together(c, errRoles, errLog, errLink, errRegion, errListen, errData, checkThreads(c))
 }
 
 // parseRoles reads auto, which is nil, or a list of roles.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	urfave "github.com/urfave/cli/v2"
+
 	"halos/job"
 	"halos/node"
 	"halos/testnet"
@@ -134,6 +136,36 @@ func TestRunPrintsTheJoinLineAndEnds(t *testing.T) {
 			c.end(signals, stdin)
 			if code := <-ended; code != c.code {
 				t.Errorf("exit code %d, want %d; stderr: %s", code, c.code, logs.String())
+			}
+		})
+	}
+}
+
+func TestSettingsOfTheComputation(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		args      []string
+		env       string // HALOS_RECOMPUTE
+		threads   int
+		recompute bool
+	}{
+		{"none", nil, "", 0, false},
+		{"flags", []string{"--threads", "3", "--recompute"}, "", 3, true},
+		{"environment", nil, "true", 0, true},
+		{"a flag against the environment", []string{"--recompute=false"}, "1", 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("HALOS_RECOMPUTE", c.env)
+			i := &invocation{Program: Program{Err: io.Discard}}
+			app := &urfave.App{Flags: nodeFlags(runRegion, runDir), Action: func(ctx *urfave.Context) error {
+				got, err := i.nodeConfig(ctx)
+				if got.Threads != c.threads || got.Recompute != c.recompute {
+					t.Errorf("threads %d, recompute %t, want %d and %t", got.Threads, got.Recompute, c.threads, c.recompute)
+				}
+				return err
+			}}
+			if err := app.Run(append([]string{"halos"}, c.args...)); err != nil {
+				t.Error(err)
 			}
 		})
 	}

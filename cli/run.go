@@ -33,6 +33,7 @@ address of this machine that they can dial.
     halos run --preset small --set K=16
     halos run --job job.yaml                   a job made by halos init
     halos run --preset small --data moby.txt   on a text of your own
+    halos run --threads 4 --recompute          on 4 cores only, in less memory
     halos run                                  again: continues where it was
 
 Interrupt it (Ctrl-C) to let it hand over what it holds and end; interrupt again

@@ -30,6 +30,7 @@ import (
 	"halos/data"
 	"halos/job"
 	"halos/roles"
+	"halos/tensor"
 	"halos/wire"
 )
 
@@ -56,18 +57,19 @@ var (
 // Config is what one machine decides for itself. What the machines of a job must
 // agree on is in its manifest.
 type Config struct {
-	Dir     string   // the node's directory; made if missing
-	Job     *job.Job // start this job, or continue it in Dir; nil: join one, or continue the one in Dir
-	Seeds   []string // multiaddrs with /p2p/ID of nodes to join by
-	JobID   string   // join this job on the LAN: its id or 16 digits of it
-	Region  string
-	Roles   []string                                                          // "gps", "lps", "worker"; empty: what the job needs
-	Listen  []string                                                          // multiaddrs; empty: TCP and QUIC on all interfaces
-	Data    string                                                            // corpus file, where it is not the embedded one
-	Threads int                                                               // for the trainer; 0: all
-	MDNS    bool                                                              // announce the node on the LAN, and find others there
-	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // emulated links: TCP only
-	Log     *slog.Logger
+	Dir       string   // the node's directory; made if missing
+	Job       *job.Job // start this job, or continue it in Dir; nil: join one, or continue the one in Dir
+	Seeds     []string // multiaddrs with /p2p/ID of nodes to join by
+	JobID     string   // join this job on the LAN: its id or 16 digits of it
+	Region    string
+	Roles     []string                                                          // "gps", "lps", "worker"; empty: what the job needs
+	Listen    []string                                                          // multiaddrs; empty: TCP and QUIC on all interfaces
+	Data      string                                                            // corpus file, where it is not the embedded one
+	Threads   int                                                               // that compute; 0: all that the process may use
+	Recompute bool                                                              // see model.Options
+	MDNS      bool                                                              // announce the node on the LAN, and find others there
+	Dial      func(ctx context.Context, network, addr string) (net.Conn, error) // emulated links: TCP only
+	Log       *slog.Logger
 }
 
 // machine is a role.
@@ -103,6 +105,7 @@ type Node struct {
 	report   *report
 	trainer  *trainer
 	eval     *evaluation
+	pool     *tensor.Pool // of trainer and eval; nil where there are none
 
 	events  chan event
 	calls   chan func()
@@ -208,8 +211,14 @@ func (n *Node) prepare() (err error) {
 			return err
 		}
 	}
-	if n.cfg.Threads > 0 {
-		runtime.GOMAXPROCS(n.cfg.Threads + 1) // one more for the network
+	threads := n.cfg.Threads
+	if threads > 0 {
+		runtime.GOMAXPROCS(threads + 1) // one more for the network
+	} else {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	if n.has(worker) || n.has(gps) {
+		n.pool = tensor.NewPool(threads)
 	}
 	if n.machines, err = n.makeRoles(); err != nil {
 		return err
@@ -220,6 +229,7 @@ func (n *Node) prepare() (err error) {
 
 // close releases what New has opened.
 func (n *Node) close() error {
+	n.pool.Close()
 	var errs []error
 	if n.report != nil {
 		errs = append(errs, n.report.close())

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -114,9 +116,14 @@ func (s tallies) check(t *testing.T) {
 func TestOneNodeFinishesItsJob(t *testing.T) {
 	ctx := deadline(t)
 	dir := filepath.Join(t.TempDir(), "alone")
-	n := testNode(t, Config{Dir: dir, Job: smallJob(t, 16*2*100), Region: "home"})
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	n := testNode(t, Config{Dir: dir, Job: smallJob(t, 16*2*100), Region: "home", Threads: 2, Recompute: true})
 	if err := n.Run(ctx); err != nil {
 		t.Fatal(err)
+	}
+	stacks := make([]byte, 1<<20)
+	if stacks = stacks[:runtime.Stack(stacks, true)]; bytes.Contains(stacks, []byte("tensor.(*Pool).serve")) {
+		t.Errorf("a thread of the pool goes on after the end of the node: %s", stacks)
 	}
 	s := tallyOf(t, dir)
 	s.check(t)

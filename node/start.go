@@ -155,7 +155,7 @@ func (n *Node) makeRoles() (ms [roleCount]machine, err error) {
 		if err := n.restore(gps, g.Restore); err != nil {
 			return ms, err
 		}
-		n.eval = newEvaluation(train.NewEvaluator(n.job.Model, n.corpus, n.job.Context(), evalWindows))
+		n.eval = newEvaluation(train.NewEvaluator(n.job.Model, n.corpus, n.job.Context(), evalWindows, model.Options{Pool: n.pool}))
 		ms[gps] = g
 	}
 	if n.has(lps) {
@@ -167,7 +167,7 @@ func (n *Node) makeRoles() (ms [roleCount]machine, err error) {
 	}
 	if n.has(worker) {
 		ms[worker] = roles.NewWorker(n.self, n.start, n.params, n.window)
-		n.trainer = newTrainer(n, train.New(n.job.TrainConfig(), n.corpus))
+		n.trainer = newTrainer(n, train.New(n.job.TrainConfig(), n.corpus, model.Options{Pool: n.pool, Recompute: n.cfg.Recompute}))
 	}
 	for _, m := range ms {
 		if m != nil {
