@@ -11,10 +11,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
+
+	"halos/tensor"
 )
 
 // abortGrace is how long a command may take to end after a second interrupt: a
@@ -91,7 +94,7 @@ func rewrite(args []string) []string {
 	case len(args) == 2 && args[1] == "help":
 		return []string{args[0], "--help"}
 	case len(args) > 2 && args[1] == "help":
-		return []string{args[0], args[2], "--help"}
+		return slices.Concat(args[:1], args[2:], []string{"--help"})
 	}
 	return args
 }
@@ -116,11 +119,14 @@ Then look at what it does, and at what the model has learnt:
     halos status
     halos eval --checkpoint halos-node
 
+The fastest compute kernels that this machine has are used, halos version names
+them; HALOS_KERNEL=generic in the environment forces those that run everywhere.
+
 Exit codes: 0 ok, 1 failed, 2 usage, 3 job not reachable, 4 manifest or
 protocol mismatch, 5 diverged, 6 not authorised, 130 interrupted.`,
 		Commands: []*urfave.Command{
 			i.testnetCommand(), i.initCommand(), i.runCommand(), i.joinCommand(), i.statusCommand(),
-			i.generateCommand(), i.evalCommand(), i.versionCommand(),
+			i.generateCommand(), i.evalCommand(), i.benchCommand(), i.versionCommand(),
 		},
 		Reader:                    i.In,
 		Writer:                    i.Out,
@@ -130,6 +136,7 @@ protocol mismatch, 5 diverged, 6 not authorised, 130 interrupted.`,
 		DisableSliceFlagSeparator: true,
 		OnUsageError:              i.badFlag,
 		ExitErrHandler:            func(*urfave.Context, error) {}, // Run maps errors
+		Before:                    func(*urfave.Context) error { return usage("", tensor.KernelError()) },
 		Action: func(c *urfave.Context) error {
 			if !c.Args().Present() {
 				return urfave.ShowAppHelp(c)

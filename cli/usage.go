@@ -12,16 +12,23 @@ import (
 	"halos/job"
 )
 
+// unknownCommand says that the command of c, or the program, has no such command.
 func unknownCommand(c *urfave.Context) error {
 	name := c.Args().First()
 	var names []string
-	for _, command := range c.App.VisibleCommands() {
+	for _, command := range c.Command.VisibleCommands() {
 		names = append(names, command.Name)
 	}
 	if near := job.Nearest(name, names); near != "" {
-		return usage("", fmt.Errorf("unknown command %q: did you mean halos %s?", name, near))
+		return usage(nameOf(c), fmt.Errorf("unknown command %q: did you mean %s %s?", name, c.Command.HelpName, near))
 	}
-	return usage("", fmt.Errorf("unknown command %q: there are %s", name, strings.Join(names, ", ")))
+	return usage(nameOf(c), fmt.Errorf("unknown command %q: there are %s", name, strings.Join(names, ", ")))
+}
+
+// nameOf is what calls the command of c, such as "bench train", and "" for the
+// program itself.
+func nameOf(c *urfave.Context) string {
+	return strings.TrimLeft(strings.TrimPrefix(c.Command.HelpName, c.App.HelpName), " ")
 }
 
 // The messages of package flag, which has no types for them.
@@ -33,11 +40,7 @@ var (
 
 // badFlag explains a flag that could not be parsed.
 func (i *invocation) badFlag(c *urfave.Context, err error, _ bool) error {
-	command := ""
-	flags := c.App.Flags
-	if c.Command != nil && c.Command.Name != c.App.Name {
-		command, flags = c.Command.Name, c.Command.Flags
-	}
+	command, flags := nameOf(c), c.Command.Flags
 	text := err.Error()
 	if m := unknownFlag.FindStringSubmatch(text); m != nil {
 		if near := job.Nearest(m[1], flagNames(flags)); near != "" {
@@ -76,7 +79,7 @@ func kindOf(flags []urfave.Flag, name string) string {
 // A lone argument where none is taken may be the value of the flag hint.
 func (i *invocation) arguments(c *urfave.Context, limit int, hint string) ([]string, error) {
 	args := c.Args().Slice()
-	name := c.Command.Name
+	name := nameOf(c)
 	if slices.ContainsFunc(args, isFlag) {
 		return nil, usage(name, fmt.Errorf("flags must come before %q: %s", args[0], i.reordered(c)))
 	}
@@ -95,7 +98,8 @@ func isFlag(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
 // reordered is the command line with its flags before all else.
 func (i *invocation) reordered(c *urfave.Context) string {
 	var flags, others []string
-	rest := i.args[min(2, len(i.args)):] // behind the program and the command
+	command := strings.Fields(nameOf(c))
+	rest := i.args[min(1+len(command), len(i.args)):]
 	for k := 0; k < len(rest); k++ {
 		arg := rest[k]
 		if !isFlag(arg) {
@@ -110,7 +114,7 @@ func (i *invocation) reordered(c *urfave.Context) string {
 			flags = append(flags, quoted(rest[k]))
 		}
 	}
-	return strings.Join(slices.Concat([]string{"halos", c.Command.Name}, flags, others), " ")
+	return strings.Join(slices.Concat([]string{"halos"}, command, flags, others), " ")
 }
 
 // quoted is arg as a shell takes it.
@@ -167,5 +171,5 @@ func required(c *urfave.Context, flag, what string) error {
 
 // together joins faults of the flags of the command of c.
 func together(c *urfave.Context, errs ...error) error {
-	return usage(c.Command.Name, errors.Join(errs...))
+	return usage(nameOf(c), errors.Join(errs...))
 }

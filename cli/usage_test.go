@@ -3,6 +3,7 @@ package cli
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -76,6 +77,7 @@ func TestBadCommandLines(t *testing.T) {
 		{"region", []string{"run", "--region", "US East"}, 2, []string{`region name "US East": only a-z`}},
 		{"log level", []string{"run", "--log", "loud"}, 2, []string{`log level "loud": there are debug,`}},
 		{"threads", []string{"run", "--threads", "-1"}, 2, []string{"flag --threads: -1 is less than 0"}},
+		{"far too many threads", []string{"run", "--threads", "100000"}, 2, []string{"flag --threads: 100000 is more than 1024"}},
 		{"text of another name", []string{"run", "--data", "whale=" + short, "--dir", dirOf(t, held)}, 2, []string{`"whale"`, `"austen"`}},
 		{"link without listening", []string{"run", "--link-rtt", "80ms"}, 2, []string{"needs one --listen"}},
 
@@ -101,6 +103,8 @@ func TestBadCommandLines(t *testing.T) {
 		{"no such checkpoint", []string{"generate", "--checkpoint", "no/such"}, 1, []string{"no/such"}},
 		{"a file for a checkpoint", []string{"eval", "--checkpoint", short}, 1, []string{"is a file: name the folder"}},
 		{"no checkpoint inside", []string{"eval", "--checkpoint", empty}, 1, []string{"no config.json with model.safetensors"}},
+		{"threads to generate", []string{"generate", "--checkpoint", empty, "--threads", "-1"}, 2, []string{"flag --threads: -1 is less than 0"}},
+		{"threads to evaluate", []string{"eval", "--checkpoint", empty, "--threads", "-1"}, 2, []string{"flag --threads: -1 is less than 0"}},
 		{"windows", []string{"eval", "--checkpoint", empty, "--windows", "-1"}, 2, []string{"flag --windows: -1 is less than 0"}},
 
 		{"version of something", []string{"version", "1"}, 2, []string{`unexpected "1"`}},
@@ -122,12 +126,32 @@ func TestBadEnvironment(t *testing.T) {
 		{"HALOS_REGION", "?", `region name "?"`},
 		{"HALOS_LOG", "loud", `log level "loud"`},
 		{"HALOS_NO_MDNS", "perhaps", "HALOS_NO_MDNS"},
+		{"HALOS_RECOMPUTE", "perhaps", "HALOS_RECOMPUTE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			t.Setenv(c.name, c.value)
 			refused(t, run(t, "run"), codeUsage, c.want)
 		})
+	}
+}
+
+// The kernels are chosen when the program starts, so it is started again.
+func TestBadKernel(t *testing.T) {
+	const variable, bad = "HALOS_KERNEL", "abacus"
+	if os.Getenv(variable) != bad {
+		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBadKernel$")
+		again.Env = append(os.Environ(), variable+"="+bad)
+		if out, err := again.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		return
+	}
+	for _, command := range []string{"testnet", "init", "run", "join", "status", "generate", "eval", "version"} {
+		refused(t, run(t, command), codeUsage, `HALOS_KERNEL is "abacus"; this machine runs generic`, `"halos --help"`)
+	}
+	if o := run(t, "--help"); o.code != codeOK || !strings.Contains(o.out, variable) {
+		t.Errorf("halos --help: %+v", o)
 	}
 }
 
