@@ -17,7 +17,7 @@ func (i *invocation) benchCommand() *urfave.Command {
 		Usage:     "measure how fast this machine trains",
 		UsageText: "halos bench train|kernels [flags]",
 		Description: `Nothing is kept and no network is used. Each result stands beside the bound that
-was measured on the same threads just before: multiply-adds on registers for
+was measured on the same threads in turn with it: multiply-adds on registers for
 arithmetic, a STREAM triad for memory. What else runs on the machine lowers both.
 
     halos bench train --preset small     a whole training step
@@ -49,30 +49,60 @@ func median(x []float64) float64 {
 // wake on the processor of another and stay there for a while.
 const settle = 50 * time.Millisecond
 
-// seconds measures f: the median of some runs, each of so many calls that a clock
-// can tell them apart.
-func seconds(f func()) float64 {
-	const run, runs = 10 * time.Millisecond, 7
-	calls := 0
-	start := time.Now()
+// timed is how long something took and, of a bound that was measured beside it, how
+// long that took: in seconds, run by run.
+type timed struct{ took, bound []float64 }
+
+// seconds is the median over the runs.
+func (t timed) seconds() float64 { return median(t.took) }
+
+// boundSeconds is the median over the runs of the bound.
+func (t timed) boundSeconds() float64 { return median(t.bound) }
+
+// share is the median over the runs of how many times as long the bound took: pair
+// by pair, so that it holds where the speed of the machine drifts.
+func (t timed) share() float64 {
+	ratios := make([]float64, len(t.took))
+	for i, took := range t.took {
+		ratios[i] = t.bound[i] / took
+	}
+	return median(ratios)
+}
+
+// inTurn measures f and its bound, one after the other: in several runs, each of so
+// many calls that a clock can tell them apart.
+func inTurn(f, bound func()) timed {
+	const run, runs, few = 10 * time.Millisecond, 9, 5
+	var t timed
+	ofF, n := callsIn(run, f), runs
+	ofBound := callsIn(run/4, bound)
+	if ofF == 1 {
+		n = few // long enough to be left alone with what disturbs it
+	}
+	for range n {
+		t.took = append(t.took, each(ofF, f))
+		t.bound = append(t.bound, each(ofBound, bound))
+	}
+	return t
+}
+
+// callsIn returns how many calls of f take as long as run, at least one. It warms up.
+func callsIn(run time.Duration, f func()) int {
+	calls, start := 0, time.Now()
 	for ; calls < 2 || time.Since(start) < settle; calls++ {
 		f()
 	}
 	took := time.Since(start) / time.Duration(calls)
-	n := runs
-	if took > 50*run {
-		n = 3
+	return 1 + int(run/max(took, time.Nanosecond))
+}
+
+// each returns how many seconds one of some calls of f takes.
+func each(calls int, f func()) float64 {
+	start := time.Now()
+	for range calls {
+		f()
 	}
-	calls = 1 + int(run/max(took, time.Nanosecond))
-	each := make([]float64, n)
-	for i := range each {
-		start := time.Now()
-		for range calls {
-			f()
-		}
-		each[i] = time.Since(start).Seconds() / float64(calls)
-	}
-	return median(each)
+	return time.Since(start).Seconds() / float64(calls)
 }
 
 // peakMemory returns the most bytes that the process has held at once; where the

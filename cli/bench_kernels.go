@@ -23,17 +23,18 @@ type kernelSpeeds struct {
 	Schema         string        `json:"schema"`
 	Threads        int           `json:"threads"`
 	Kernel         string        `json:"kernel"`
-	PeakGFLOPS     float64       `json:"peak_gflops"`
+	PeakGFLOPS     float64       `json:"peak_gflops"` // median over the products
 	Products       []productRate `json:"products"`
 	GeometricShare float64       `json:"geometric_share"` // mean over the products
 	LeastShare     float64       `json:"least_share"`
 	Elements       int           `json:"elements"`    // of each slice below
-	TriadGBPS      float64       `json:"triad_gbps"`  // what memory does, measured just before
+	TriadGBPS      float64       `json:"triad_gbps"`  // what memory does, median over the loops
 	Loops          []loopRate    `json:"loops"`       // over memory
 	Activations    []loopRate    `json:"activations"` // over a layer of the last preset above, small enough for a cache perhaps
 }
 
-// productRate is the speed of c = a*b with a [m, k] and b [k, n].
+// productRate is the speed of c = a*b with a [m, k] and b [k, n]. Its share is of the
+// peak as it was at that moment, not of the median over all.
 type productRate struct {
 	Preset string  `json:"preset"`
 	Layer  string  `json:"layer"`
@@ -46,6 +47,7 @@ type productRate struct {
 }
 
 // loopRate is the speed of a loop in bytes that it reads or writes, each slice once.
+// Its share is of the triad as it was at that moment.
 type loopRate struct {
 	Name  string  `json:"name"`
 	Bytes int     `json:"bytes"` // per element
@@ -115,24 +117,26 @@ that it overwrites, uncounted.
 func measureKernels(ctx context.Context, pool *tensor.Pool, presets []*job.Job, elements int) (kernelSpeeds, error) {
 	s := kernelSpeeds{
 		Schema: kernelSchema, Threads: pool.Threads(), Kernel: tensor.Kernel(),
-		PeakGFLOPS: tensor.Peak(pool), LeastShare: math.Inf(1), Elements: elements,
+		LeastShare: math.Inf(1), Elements: elements,
 	}
-	logs := 0.0
+	var peak float64 // operations of one run of it
+	logs, peaks := 0.0, []float64(nil)
 	for _, j := range presets {
 		for _, p := range productsOf(j) {
 			if ctx.Err() != nil {
 				return s, ctx.Err()
 			}
-			p.GFLOPS = 2 * float64(p.M) * float64(p.N) * float64(p.K) / seconds(p.multiply(pool)) / 1e9
-			p.Share = p.GFLOPS / s.PeakGFLOPS
+			t, flops := inTurn(p.multiply(pool), func() { peak = tensor.Peak(pool) }), 2*float64(p.M)*float64(p.N)*float64(p.K)
+			p.GFLOPS, p.Share = flops/t.seconds()/1e9, flops/peak*t.share()
 			s.Products = append(s.Products, p)
+			peaks = append(peaks, peak/t.boundSeconds()/1e9)
 			logs += math.Log(p.Share)
 			s.LeastShare = min(s.LeastShare, p.Share)
 		}
 	}
+	s.PeakGFLOPS = median(peaks)
 	s.GeometricShare = math.Exp(logs / float64(len(s.Products)))
-	s.measureLoops(pool, elements)
-	s.measureActivations(pool, presets[len(presets)-1])
+	s.measureLoops(pool, elements, presets[len(presets)-1])
 	return s, ctx.Err()
 }
 

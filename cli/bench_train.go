@@ -32,10 +32,10 @@ type trainingSpeed struct {
 	Steps           int     `json:"steps"`             // measured
 	TokensPerSecond float64 `json:"tokens_per_second"` // median over the steps
 	GFLOPS          float64 `json:"gflops"`            // see stepFLOPs
-	PeakGFLOPS      float64 `json:"peak_gflops"`       // of the same threads, measured just before
-	PeakShare       float64 `json:"peak_share"`
-	AllocsPerStep   float64 `json:"allocs_per_step"` // median too: now and then the runtime starts a thread
-	MemoryBytes     uint64  `json:"memory_bytes"`    // most that the process has held
+	PeakGFLOPS      float64 `json:"peak_gflops"`       // of the same threads, median of one run before each step
+	PeakShare       float64 `json:"peak_share"`        // median over the steps, each beside the peak of that moment
+	AllocsPerStep   float64 `json:"allocs_per_step"`   // median too: now and then the runtime starts a thread
+	MemoryBytes     uint64  `json:"memory_bytes"`      // most that the process has held
 }
 
 const (
@@ -115,7 +115,6 @@ func measureTraining(ctx context.Context, cfg train.Config, o model.Options, ste
 	params := make([]float32, cfg.Model.NumParams())
 	model.Init(params, cfg.Model, cfg.Seed)
 	b := stepBench{trainer: train.New(cfg, corpus, o), params: params, perStep: uint64(cfg.SamplesPerStep())}
-	peak := tensor.Peak(o.Pool)
 	for n, start := 0, time.Now(); n < warmUp || time.Since(start) < settle; n++ {
 		if err := b.step(ctx); err != nil {
 			return trainingSpeed{}, err
@@ -124,22 +123,26 @@ func measureTraining(ctx context.Context, cfg train.Config, o model.Options, ste
 	if steps == 0 {
 		steps = max(leastRuns, int(benchTime/max(b.took, time.Microsecond)))
 	}
-	var each, allocs []float64
+	var t timed
+	var allocs []float64
+	var peak float64 // operations of one run of it
 	var before, after runtime.MemStats
-	for len(each) < steps {
+	for len(t.took) < steps {
+		start := time.Now()
+		peak = tensor.Peak(o.Pool)
+		t.bound = append(t.bound, time.Since(start).Seconds())
 		runtime.ReadMemStats(&before)
 		if err := b.step(ctx); err != nil {
 			return trainingSpeed{}, err
 		}
 		runtime.ReadMemStats(&after)
-		each, allocs = append(each, b.took.Seconds()), append(allocs, float64(after.Mallocs-before.Mallocs))
+		t.took, allocs = append(t.took, b.took.Seconds()), append(allocs, float64(after.Mallocs-before.Mallocs))
 	}
-	step := median(each)
-	gflops := stepFLOPs(cfg) / step / 1e9
+	flops := stepFLOPs(cfg)
 	return trainingSpeed{
 		Schema: trainingSchema, Threads: o.Pool.Threads(), Batch: cfg.Batch, Context: cfg.Context, Recompute: o.Recompute, Kernel: tensor.Kernel(),
-		Steps: steps, TokensPerSecond: float64(cfg.Batch*cfg.Context) / step,
-		GFLOPS: gflops, PeakGFLOPS: peak, PeakShare: gflops / peak,
+		Steps: steps, TokensPerSecond: float64(cfg.Batch*cfg.Context) / t.seconds(),
+		GFLOPS: flops / t.seconds() / 1e9, PeakGFLOPS: peak / t.boundSeconds() / 1e9, PeakShare: flops / peak * t.share(),
 		AllocsPerStep: median(allocs), MemoryBytes: peakMemory(),
 	}, nil
 }

@@ -1,10 +1,5 @@
 package tensor
 
-import (
-	"slices"
-	"time"
-)
-
 // Triad sets a = b + s*c, the loop of STREAM (McCalpin 1995): what memory can do, in
 // 12 bytes per element, beside which the server's updates are measured.
 func Triad(a, b, c []float32, s float32) {
@@ -24,25 +19,13 @@ func triadGo(a, b, c []float32, s float32) {
 	}
 }
 
-// Peak measures how many floating-point operations a second the pool's threads do on
-// registers, a multiply-add being two, in units of 1e9: the median of some runs.
-// It is the bound of every product of the set of kernels in use.
-func Peak(p *Pool) float64 {
-	const runs, settle = 9, 50 * time.Millisecond
-	rates := make([]float64, runs)
-	work := peakTask(200_000)
-	// A thread that slept may wake on the processor of another, until the system parts
-	// them some 20 ms later.
-	for start := time.Now(); time.Since(start) < settle; {
-		p.Run(p.Threads(), work)
-	}
-	for i := range rates {
-		start := time.Now()
-		p.Run(p.Threads(), work)
-		rates[i] = float64(p.Threads()) * float64(work) * active.peakFlops / float64(time.Since(start).Nanoseconds())
-	}
-	slices.Sort(rates)
-	return rates[runs/2]
+// Peak does multiply-adds on registers for about a millisecond on each of the pool's
+// threads and returns how many floating-point operations that was, a multiply-add
+// being two. Their rate is the bound of every product of the set of kernels in use.
+func Peak(p *Pool) (flops float64) {
+	const work = peakTask(400_000)
+	p.Run(p.Threads(), work)
+	return float64(p.Threads()) * float64(work) * active.peakFlops
 }
 
 // peakTask is a number of rounds of the kernel that each thread does, in calls far
