@@ -56,12 +56,16 @@ func (p *Pool) gemm(c, a, b, d Matrix) {
 	p.busy.Unlock()
 }
 
-// cut chooses the blocks, some for each of the threads, and returns their number.
+// cut chooses the blocks, some for each of the threads, and returns their number. It
+// parts rows only where columns do not suffice: each block packs its columns of b.
 func (t *product) cut(threads int) int {
 	want := 2 * threads
-	t.cols = max(blockCols, roundUp(ceil(t.c.Cols, want), blockCols))
+	t.cols = max(blockCols, roundUp(ceil(t.c.Cols, want), blockCols/2))
 	t.across = ceil(t.c.Cols, t.cols)
-	t.rows = max(blockRows, ceil(t.c.Rows, ceil(want, t.across)))
+	t.rows = t.c.Rows
+	if t.across < threads {
+		t.rows = max(blockRows, ceil(t.c.Rows, ceil(want, t.across)))
+	}
 	return t.across * ceil(t.c.Rows, t.rows)
 }
 

@@ -8,7 +8,7 @@ type scratch struct {
 }
 
 const (
-	packedA = 20 << 10
+	packedA = 40 << 10
 	packedB = 1 << 16
 	packedC = 1 << 9
 )

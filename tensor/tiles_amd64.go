@@ -17,6 +17,7 @@ package tensor
 type tiles struct {
 	rows, cols int // of a whole tile
 	lanes      int // of a vector
+	depth      int // products summed in registers at most before c takes them
 	strip      int // columns of a transposed a that are copied at once
 	copyRows   func(dst *float32, dstStride int, src *float32, stride, rows, cols int)
 	byRows     []tile // [rows]
@@ -28,10 +29,8 @@ type tiles struct {
 type tile func(k int, a *float32, step int, b, c *float32, ldc int, d *float32, ldd int)
 
 const (
-	depth       = 256 // products summed in registers before c takes them
 	pad         = 16
 	stripStride = 80
-	packCols    = packedB / depth // columns of b that are packed at once
 )
 
 // nothing is what d is where there is none to add.
@@ -42,8 +41,10 @@ func (t *tiles) gemm(s *scratch, c, a, b, d Matrix) {
 		d.Data = nothing[:]
 	}
 	whole := c
-	for j := 0; j < whole.Cols; j += packCols {
-		cols := min(packCols, whole.Cols-j)
+	depth := max(1, ceil(a.Cols, max(1, ceil(a.Cols, t.depth)))) // evenly
+	atOnce := packedB / depth / t.cols * t.cols
+	for j := 0; j < whole.Cols; j += atOnce {
+		cols := min(atOnce, whole.Cols-j)
 		c := whole.Block(0, j, whole.Rows, cols)
 		from := d
 		if d.Stride != 0 || &d.Data[0] != &nothing[0] {
@@ -93,7 +94,7 @@ func (t *tiles) panel(s *scratch, c, a, d Matrix) {
 			}
 			multiply, from, step = t.byCols[rows-1], row-first, stripStride
 		case k > 0:
-			t.copyRows(&s.a[0], depth+pad, &a.Data[row*a.Stride], a.Stride, rows, k)
+			t.copyRows(&s.a[0], t.depth+pad, &a.Data[row*a.Stride], a.Stride, rows, k)
 			fetch(a, row+rows, min(rows, c.Rows-row-rows))
 		}
 		t.row(s, multiply, k, &s.a[from], step, c.Block(row, 0, rows, c.Cols), d, row)

@@ -16,6 +16,7 @@ type isa struct {
 	name   string // suffix of the functions
 	lanes  int    // float32 in a vector
 	rows   int    // of the product's tile; it has two vectors beside each other
+	depth  int    // products that a tile sums at most, as depth of tiles
 	v      []reg.VecPhysical
 	tail   bool // what is emitted is the masked tail of a loop
 	known  map[string]Mem
@@ -23,11 +24,11 @@ type isa struct {
 }
 
 var sets = map[string]*isa{
-	"avx2": {name: "AVX2", lanes: 8, rows: 6, v: []reg.VecPhysical{
+	"avx2": {name: "AVX2", lanes: 8, rows: 6, depth: 256, v: []reg.VecPhysical{
 		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
 	}},
-	"avx512": {name: "AVX512", lanes: 16, rows: 14, v: []reg.VecPhysical{
+	"avx512": {name: "AVX512", lanes: 16, rows: 14, depth: 512, v: []reg.VecPhysical{
 		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
 		reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
 		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23,

@@ -9,13 +9,12 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// depth is the number of products that a tile sums before it is added to, as depth
-// of tiles_amd64.go; a row of packed a has pad elements more, so that the rows of a
+// A row of packed a has pad elements more than the depth of isa, so that the rows of a
 // tile do not share the same few lines of the cache.
 const (
-	depth = 256
-	pad   = 16
-	ahead = 8 // steps of k that b is fetched in advance from the second-level cache
+	pad    = 16
+	ahead  = 8 // steps of k that b is fetched in advance from the second-level cache
+	unroll = 2 // steps of k in one turn of the loop
 )
 
 func (s *isa) products() {
@@ -30,47 +29,48 @@ func (s *isa) products() {
 // kept in registers: each step of k takes two vectors of b and one element of a per
 // row. Registers 0 and 1 hold those of b, 2 and 3 elements of a.
 func (s *isa) tile(rows int, kMajor bool) {
-	v, form := s.v, "Rows"
+	form := "Rows"
 	if kMajor {
 		form = "Cols"
 	}
 	s.text(fmt.Sprintf("tile%d%s", rows, form), "(k int, a *float32, step int, b, c *float32, ldc int, d *float32, ldd int)", "is c = a*b + d for one tile, see tiles.")
 	k, a, step, b := number("k"), number("a"), number("step"), number("b")
 	SHLQ(U8(2), step)
-	sum := func(i, j int) reg.VecPhysical { return v[4+2*i+j] }
 	for i := range 2 * rows {
 		s.zero(4 + i)
 	}
-	TESTQ(k, k)
-	JE(LabelRef("add"))
+	steps := func(n int) {
+		for at := range n {
+			s.tileStep(rows, kMajor, a, b, at)
+			if kMajor {
+				ADDQ(step, a)
+			}
+		}
+		if !kMajor {
+			ADDQ(I32(4*n), a)
+		}
+		ADDQ(I32(2*n*s.bytes()), b)
+	}
+	SUBQ(I32(unroll), k)
+	JL(LabelRef("rest"))
 	Instruction(&ir.Instruction{Opcode: "PCALIGN", Operands: []Op{Imm(64)}})
 	Label("step")
-	VMOVUPS(Mem{Base: b}, v[0])
-	VMOVUPS(Mem{Base: b, Disp: s.bytes()}, v[1])
-	for j := range 2 {
-		PREFETCHT0(Mem{Base: b, Disp: (2*ahead + j) * s.bytes()})
-	}
-	for i := range rows {
-		at := 4 * i
-		if !kMajor {
-			at = 4 * i * (depth + pad)
-		}
-		VBROADCASTSS(Mem{Base: a, Disp: at}, v[2+i%2])
-		VFMADD231PS(v[0], v[2+i%2], sum(i, 0))
-		VFMADD231PS(v[1], v[2+i%2], sum(i, 1))
-	}
-	ADDQ(step, a)
-	ADDQ(I32(2*s.bytes()), b)
-	DECQ(k)
-	JNE(LabelRef("step"))
+	steps(unroll)
+	SUBQ(I32(unroll), k)
+	JGE(LabelRef("step"))
+	Label("rest")
+	ADDQ(I32(unroll), k)
+	JE(LabelRef("add"))
+	steps(1)
 	Label("add")
 	c, ldc, d, ldd := number("c"), number("ldc"), number("d"), number("ldd")
 	SHLQ(U8(2), ldc)
 	SHLQ(U8(2), ldd)
 	for i := range rows {
 		for j := range 2 {
-			VADDPS(Mem{Base: d, Disp: j * s.bytes()}, sum(i, j), sum(i, j))
-			VMOVUPS(sum(i, j), Mem{Base: c, Disp: j * s.bytes()})
+			sum := s.v[4+2*i+j]
+			VADDPS(Mem{Base: d, Disp: j * s.bytes()}, sum, sum)
+			VMOVUPS(sum, Mem{Base: c, Disp: j * s.bytes()})
 		}
 		if i+1 < rows {
 			ADDQ(ldd, d)
@@ -78,6 +78,36 @@ func (s *isa) tile(rows int, kMajor bool) {
 		}
 	}
 	s.end()
+}
+
+// tileStep emits the step of k that is at of those unrolled. AVX-512 multiplies by an
+// element in memory; that takes an instruction less than to load it first, but loads
+// it twice. Every other row does so: the processor has as good as two loads for
+// two multiplications, and another thread on the same core leaves it few instructions.
+func (s *isa) tileStep(rows int, kMajor bool, a, b reg.Register, at int) {
+	v := s.v
+	for j := range 2 {
+		VMOVUPS(Mem{Base: b, Disp: (2*at + j) * s.bytes()}, v[j])
+		PREFETCHT0(Mem{Base: b, Disp: (2*(at+ahead) + j) * s.bytes()})
+	}
+	for i := range rows {
+		from, sums := Mem{Base: a, Disp: 4 * i}, v[4+2*i:]
+		if !kMajor {
+			from.Disp = 4 * (i*(s.depth+pad) + at)
+		}
+		if s.wide() && i%2 == 1 {
+			VFMADD231PS_BCST(from, v[0], sums[0])
+			VFMADD231PS_BCST(from, v[1], sums[1])
+			continue
+		}
+		element := v[2+i/2%2]
+		if !s.wide() {
+			element = v[2+i%2]
+		}
+		VBROADCASTSS(from, element)
+		VFMADD231PS(v[0], element, sums[0])
+		VFMADD231PS(v[1], element, sums[1])
+	}
 }
 
 // dots takes four rows at a time, then one; the lanes of a row are added up in the
