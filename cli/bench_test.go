@@ -44,6 +44,30 @@ func TestBenchTrain(t *testing.T) {
 	}
 }
 
+func TestBenchGenerate(t *testing.T) {
+	args := []string{"bench", "generate", "--preset", "tiny", "--tokens", "3", "--threads", "2"}
+	o := run(t, append(args, "--json")...)
+	var s generationSpeed
+	if err := json.Unmarshal([]byte(o.out), &s); err != nil || o.code != codeOK || o.err != "" {
+		t.Fatalf("%v: %+v", err, o)
+	}
+	m := tinyJob(t).Model
+	want := generationSpeed{
+		Schema: generationSchema, Preset: "tiny", Threads: 2, Kernel: tensor.Kernel(), Tokens: 3,
+		TokensPerSecond: s.TokensPerSecond, WeightBytes: 4 * (m.NumParams() - m.VocabSize*m.HiddenSize), MemoryGBPS: s.MemoryGBPS, Times: s.Times,
+	}
+	if s != want || !(s.TokensPerSecond > 0 && s.MemoryGBPS > 0) {
+		t.Errorf("got  %+v\nwant %+v", s, want)
+	}
+	// The median of ratios is not the ratio of medians, but near it.
+	if about := s.MemoryGBPS * 1e9 / float64(s.WeightBytes) / s.TokensPerSecond; !(s.Times > about/4 && s.Times < about*4) {
+		t.Errorf("a token takes %v times as long as its weights, about %v by the other figures", s.Times, about)
+	}
+	if o := run(t, args...); o.code != codeOK || !strings.Contains(o.out, "texts of 3 tokens") {
+		t.Errorf("%+v", o)
+	}
+}
+
 func TestStepFLOPs(t *testing.T) {
 	cfg := train.Config{Batch: 3, Accumulation: 2, Context: 5, Model: model.Config{
 		VocabSize: 11, HiddenSize: 4, NumHiddenLayers: 2, NumAttentionHeads: 2, IntermediateSize: 7,
@@ -108,6 +132,8 @@ func TestBadBench(t *testing.T) {
 		{"all at once", []string{"bench", "train", "--batch", "-1", "--context", "-2", "--steps", "-3", "--threads", "-4"},
 			[]string{"--batch: -1 is less than 0", "--context: -2", "--steps: -3", "--threads: -4"}},
 		{"elements", []string{"bench", "kernels", "--elements", "0"}, []string{"flag --elements: 0 is less than 1"}},
+		{"tokens", []string{"bench", "generate", "--tokens", "100000"}, []string{"flag --tokens: 100000 is more than 65536"}},
+		{"preset of a text", []string{"bench", "generate", "--preset", "smal", "--threads", "-1"}, []string{"did you mean small?", "--threads: -1"}},
 		{"no number", []string{"bench", "kernels", "--elements", "many"}, []string{`flag --elements: "many" is not a whole number`}},
 	} {
 		t.Run(c.name, func(t *testing.T) { refused(t, run(t, c.args...), codeUsage, c.want...) })
@@ -116,7 +142,7 @@ func TestBadBench(t *testing.T) {
 
 func TestBenchHelpTeaches(t *testing.T) {
 	alone := run(t, "bench")
-	for _, name := range []string{"train", "kernels"} {
+	for _, name := range []string{"train", "generate", "kernels"} {
 		help := run(t, "bench", name, "--help")
 		if help.code != codeOK || help.err != "" || !strings.Contains(help.out, "halos bench "+name) {
 			t.Errorf("%s: %+v", name, help)
@@ -131,7 +157,7 @@ func TestBenchHelpTeaches(t *testing.T) {
 }
 
 func TestBenchEndsWhenInterrupted(t *testing.T) {
-	for _, name := range []string{"train", "kernels"} {
+	for _, name := range []string{"train", "generate", "kernels"} {
 		signals := make(chan os.Signal, 1)
 		signals <- os.Interrupt
 		if o := runWith(t, Program{Signals: signals}, "bench", name); o.code != codeInterrupted || o.out != "" {
