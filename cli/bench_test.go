@@ -25,7 +25,7 @@ func TestBenchTrain(t *testing.T) {
 		}
 		want := trainingSpeed{
 			Schema: trainingSchema, Preset: "tiny", Threads: 2, Batch: 2, Context: 24, Recompute: recompute, Kernel: tensor.Kernel(), Steps: 2,
-			TokensPerSecond: s.TokensPerSecond, GFLOPS: s.GFLOPS, PeakGFLOPS: s.PeakGFLOPS, PeakShare: s.GFLOPS / s.PeakGFLOPS, MemoryBytes: s.MemoryBytes,
+			TokensPerSecond: s.TokensPerSecond, GFLOPS: s.GFLOPS, PeakGFLOPS: s.PeakGFLOPS, PeakShare: s.PeakShare, MemoryBytes: s.MemoryBytes,
 		}
 		if s != want {
 			t.Errorf("got  %+v\nwant %+v", s, want)
@@ -35,6 +35,7 @@ func TestBenchTrain(t *testing.T) {
 		if perToken := stepFLOPs(cfg) / 48 / 1e9; !(s.TokensPerSecond > 0) || math.Abs(s.GFLOPS/s.TokensPerSecond-perToken) > 1e-9*perToken {
 			t.Errorf("%v GFLOP/s at %v tokens/s, want %v per token", s.GFLOPS, s.TokensPerSecond, perToken)
 		}
+		near(t, "share of the peak", s.PeakShare, s.GFLOPS/s.PeakGFLOPS)
 		if params := 4 * 4 * cfg.Model.NumParams(); !(s.PeakGFLOPS > 0) || s.MemoryBytes < uint64(params) {
 			t.Errorf("peak %v GFLOP/s, %d bytes held, of which parameters and what belongs to them take %d", s.PeakGFLOPS, s.MemoryBytes, params)
 		}
@@ -59,12 +60,25 @@ func TestBenchGenerate(t *testing.T) {
 	if s != want || !(s.TokensPerSecond > 0 && s.MemoryGBPS > 0) {
 		t.Errorf("got  %+v\nwant %+v", s, want)
 	}
-	// The median of ratios is not the ratio of medians, but near it.
-	if about := s.MemoryGBPS * 1e9 / float64(s.WeightBytes) / s.TokensPerSecond; !(s.Times > about/4 && s.Times < about*4) {
-		t.Errorf("a token takes %v times as long as its weights, about %v by the other figures", s.Times, about)
-	}
+	near(t, "times", s.Times, s.MemoryGBPS*1e9/float64(s.WeightBytes)/s.TokensPerSecond)
 	if o := run(t, args...); o.code != codeOK || !strings.Contains(o.out, "texts of 3 tokens") {
 		t.Errorf("%+v", o)
+	}
+}
+
+// near fails where a median of ratios is another thing than the ratio of the medians
+// beside it. On a busy machine both vary, a wrong unit is off by more.
+func near(t *testing.T, name string, got, want float64) {
+	t.Helper()
+	if !(want > 0 && got > want/20 && got < want*20) {
+		t.Errorf("%s: %v, about %v by the other figures", name, got, want)
+	}
+}
+
+func TestMediansInTurn(t *testing.T) {
+	speed := timed{took: []float64{1, 4, 2}, bound: []float64{0.5, 1, 3}}
+	if s, b, share := speed.seconds(), speed.boundSeconds(), speed.share(); s != 2 || b != 1 || share != 0.5 {
+		t.Errorf("took %v, bound %v, share %v; want 2, 1, 0.5", s, b, share)
 	}
 }
 
@@ -91,9 +105,10 @@ func TestBenchKernels(t *testing.T) {
 	}
 	least, logs := math.Inf(1), 0.0
 	for _, p := range s.Products {
-		if p.Preset != "tiny" || !(p.GFLOPS > 0) || p.Share != p.GFLOPS/s.PeakGFLOPS {
-			t.Errorf("%+v at a peak of %v", p, s.PeakGFLOPS)
+		if p.Preset != "tiny" || !(p.GFLOPS > 0) {
+			t.Errorf("%+v", p)
 		}
+		near(t, p.Layer+" "+p.Form, p.Share, p.GFLOPS/s.PeakGFLOPS)
 		least, logs = min(least, p.Share), logs+math.Log(p.Share)
 	}
 	if mean := math.Exp(logs / 15); s.LeastShare != least || math.Abs(s.GeometricShare-mean) > 1e-9*mean {
@@ -103,9 +118,7 @@ func TestBenchKernels(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	for _, l := range append(s.Loops, s.Activations...) {
-		if !(l.GBPS > 0) || l.Share != l.GBPS/s.TriadGBPS {
-			t.Errorf("%+v beside a triad of %v", l, s.TriadGBPS)
-		}
+		near(t, l.Name, l.Share, l.GBPS/s.TriadGBPS)
 	}
 	var text strings.Builder
 	table := &invocation{Program: Program{Out: &text}}
