@@ -20,7 +20,7 @@ import statistics
 import time
 
 PRESETS = {  # hidden, layers, heads, context, vocabulary, batch: as job/preset.go
-    "tiny": (128, 4, 4, 128, 256, 1),
+    "tiny": (128, 4, 4, 64, 256, 1),
     "small": (384, 6, 6, 256, 256, 8),
     "pythia-70m": (512, 6, 8, 2048, 50304, 1),
 }

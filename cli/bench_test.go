@@ -114,7 +114,7 @@ func TestBenchKernels(t *testing.T) {
 	if mean := math.Exp(logs / 15); s.LeastShare != least || math.Abs(s.GeometricShare-mean) > 1e-9*mean {
 		t.Errorf("least %v, mean %v; want %v, %v", s.LeastShare, s.GeometricShare, least, mean)
 	}
-	if got, want := s.Products[1], (productRate{"tiny", "qkv", "NN", 128, 128, 384, s.Products[1].GFLOPS, s.Products[1].Share}); got != want {
+	if got, want := s.Products[1], (productRate{"tiny", "qkv", "NN", 64, 128, 384, s.Products[1].GFLOPS, s.Products[1].Share}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	for _, l := range append(s.Loops, s.Activations...) {
@@ -140,8 +140,8 @@ func TestBadBench(t *testing.T) {
 		{"flag behind an argument", []string{"bench", "kernels", "small", "--threads", "1"}, []string{"halos bench kernels --threads 1 small"}},
 		{"unknown preset", []string{"bench", "train", "--preset", "smal"}, []string{"did you mean small?"}},
 		{"unknown preset of kernels", []string{"bench", "kernels", "--preset", "smal"}, []string{"did you mean small?"}},
-		{"context", []string{"bench", "train", "--context", "129"}, []string{"flag --context: 129 is more than the 128 tokens of tiny"}},
-		{"batch", []string{"bench", "train", "--batch", "1000000"}, []string{"flag --batch: 1000000 sequences of 128 tokens"}},
+		{"context", []string{"bench", "train", "--context", "129"}, []string{"flag --context: 129 is more than the 64 tokens of tiny"}},
+		{"batch", []string{"bench", "train", "--batch", "1000000"}, []string{"flag --batch: 1000000 sequences of 64 tokens"}},
 		{"all at once", []string{"bench", "train", "--batch", "-1", "--context", "-2", "--steps", "-3", "--threads", "-4"},
 			[]string{"--batch: -1 is less than 0", "--context: -2", "--steps: -3", "--threads: -4"}},
 		{"elements", []string{"bench", "kernels", "--elements", "0"}, []string{"flag --elements: 0 is less than 1"}},

@@ -22,14 +22,14 @@ var presets = []struct {
 }{
 	// One minute of a laptop: two regions of two workers.
 	{"tiny", Job{
-		Tokens: 4_000_000,
-		Model:  neox(128, 4, 4, 128, data.Vocabulary, 0.25),
+		Tokens: 800_000,
+		Model:  neox(128, 4, 4, 64, data.Vocabulary, 0.25),
 		Config: roles.Config{
-			H: 16, K: 4, Alpha: 0.5, Batch: 1, GlobalBatch: 4,
+			H: 32, K: 4, Alpha: 0.5, Batch: 1, GlobalBatch: 8,
 			LPS: optim.NesterovConfig{LR: 1, Beta: 0.5, N: 2},
 			GPS: optim.NesterovConfig{LR: 1, Beta: 0.3, N: 2},
 		},
-		Optimizer: Optimizer{LR: 3e-3, Warmup: 80},
+		Optimizer: Optimizer{LR: 2e-3, Warmup: 80},
 	}},
 	// An evening of a few machines.
 	{"small", Job{

@@ -12,7 +12,7 @@ var layersOf = []struct {
 	preset                     string
 	tokens, hidden, vocabulary int
 }{
-	{"tiny", 128, 128, 256}, {"small", 2048, 384, 256}, {"pythia-70m", 2048, 512, 50304},
+	{"tiny", 64, 128, 256}, {"small", 2048, 384, 256}, {"pythia-70m", 2048, 512, 50304},
 }
 
 func BenchmarkGemm(b *testing.B) {
