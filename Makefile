@@ -1,12 +1,19 @@
 FUZZ ?= 20000x
 
-.PHONY: build test race fuzz bench lint testnet kernels proto ci
+.PHONY: build test sets race fuzz bench lint testnet kernels proto ci
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o halos .
 
 test:
 	go test ./...
+
+# What computes, with each set of kernels that this machine runs.
+sets: build
+	@for set in generic avx2 avx512; do \
+	  HALOS_KERNEL=$$set ./halos version >/dev/null 2>&1 || { echo "$$set: not here"; continue; }; \
+	  echo "$$set"; HALOS_KERNEL=$$set go test ./tensor ./model ./optim ./train || exit 1; \
+	done
 
 race:
 	go test -race ./...
