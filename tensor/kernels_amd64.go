@@ -17,7 +17,7 @@ var avx2 = kernels{
 }
 
 var tilesAVX2 = &tiles{
-	rows: 6, cols: 16, lanes: 8, depth: 256, strip: 60, copyRows: copyRowsAVX2,
+	rows: 6, cols: 16, lanes: 8, depth: 256, packed: 1 << 16, strip: 60, copyRows: copyRowsAVX2,
 	byRows: []tile{tile1RowsAVX2, tile2RowsAVX2, tile3RowsAVX2, tile4RowsAVX2, tile5RowsAVX2, tile6RowsAVX2},
 	byCols: []tile{tile1ColsAVX2, tile2ColsAVX2, tile3ColsAVX2, tile4ColsAVX2, tile5ColsAVX2, tile6ColsAVX2},
 }
@@ -35,7 +35,7 @@ var avx512 = kernels{
 }
 
 var tilesAVX512 = &tiles{
-	rows: 14, cols: 32, lanes: 16, depth: 512, strip: 56, copyRows: copyRowsAVX512,
+	rows: 14, cols: 32, lanes: 16, depth: 512, packed: packedB, strip: 56, copyRows: copyRowsAVX512,
 	byRows: []tile{
 		tile1RowsAVX512, tile2RowsAVX512, tile3RowsAVX512, tile4RowsAVX512, tile5RowsAVX512, tile6RowsAVX512, tile7RowsAVX512,
 		tile8RowsAVX512, tile9RowsAVX512, tile10RowsAVX512, tile11RowsAVX512, tile12RowsAVX512, tile13RowsAVX512, tile14RowsAVX512,

@@ -9,7 +9,7 @@ type scratch struct {
 
 const (
 	packedA = 40 << 10
-	packedB = 1 << 16
+	packedB = 1 << 17
 	packedC = 1 << 9
 )
 

@@ -18,6 +18,7 @@ type tiles struct {
 	rows, cols int // of a whole tile
 	lanes      int // of a vector
 	depth      int // products summed in registers at most before c takes them
+	packed     int // elements of b that are packed at once at most: a part of the second-level cache
 	strip      int // columns of a transposed a that are copied at once
 	copyRows   func(dst *float32, dstStride int, src *float32, stride, rows, cols int)
 	byRows     []tile // [rows]
@@ -42,7 +43,8 @@ func (t *tiles) gemm(s *scratch, c, a, b, d Matrix) {
 	}
 	whole := c
 	depth := max(1, ceil(a.Cols, max(1, ceil(a.Cols, t.depth)))) // evenly
-	atOnce := packedB / depth / t.cols * t.cols
+	most := t.packed / depth / t.cols * t.cols
+	atOnce := roundUp(ceil(whole.Cols, ceil(whole.Cols, most)), t.cols)
 	for j := 0; j < whole.Cols; j += atOnce {
 		cols := min(atOnce, whole.Cols-j)
 		c := whole.Block(0, j, whole.Rows, cols)
