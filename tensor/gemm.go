@@ -1,6 +1,9 @@
 package tensor
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Gemm sets c = a*b, with a [m, k], b [k, n] and c [m, n]. c is not transposed and
 // overlaps neither a nor b. A NaN or infinity in a or b reaches c; what c held does
@@ -30,8 +33,15 @@ type product struct {
 const (
 	fewRows   = 4       // below this packing does not pay: dot products instead
 	alone     = 1 << 17 // multiplications that are done before another thread is awake
-	blockRows = 64      // of c at least in a block
-	blockCols = 64
+	drift     = 1 << 24 // multiplications that take so long that threads may drift apart
+	blockRows = 32      // of c at least in a block
+	blockCols = 64      // likewise, and half of it divides all but the last
+
+	// What a block costs besides its multiplications, in multiplications for each
+	// element, as measured: to pack b, and to copy a for each so many columns.
+	copyCost  = 16
+	transCost = 80 // where a is transposed
+	copyCols  = 256
 )
 
 // gemm sets c = a*b + d, see product.
@@ -56,17 +66,29 @@ func (p *Pool) gemm(c, a, b, d Matrix) {
 	p.busy.Unlock()
 }
 
-// cut chooses the blocks, some for each of the threads, and returns their number. It
-// parts rows only where columns do not suffice: each block packs its columns of b.
+// cut chooses the blocks that take the threads least time and returns their number.
+// Each block packs its columns of b and copies its rows of a.
 func (t *product) cut(threads int) int {
-	want := 2 * threads
-	t.cols = max(blockCols, roundUp(ceil(t.c.Cols, want), blockCols/2))
-	t.across = ceil(t.c.Cols, t.cols)
-	t.rows = t.c.Rows
-	if t.across < threads {
-		t.rows = max(blockRows, ceil(t.c.Rows, ceil(want, t.across)))
+	m, n, k := t.c.Rows, t.c.Cols, t.a.Cols
+	want := threads
+	if m*n*k >= drift {
+		want = 2 * threads
 	}
-	return t.across * ceil(t.c.Rows, t.rows)
+	ofA := copyCost
+	if t.a.Trans {
+		ofA = transCost
+	}
+	least := math.MaxInt
+	for across := range want {
+		cols := max(blockCols, roundUp(ceil(n, across+1), blockCols/2))
+		rows := max(blockRows, ceil(m, ceil(want, ceil(n, cols))))
+		rounds := ceil(ceil(n, cols)*ceil(m, rows), threads)
+		if time := rounds * k * (rows*cols + rows*ofA*ceil(cols, copyCols) + cols*copyCost); time < least {
+			least, t.rows, t.cols = time, rows, cols
+		}
+	}
+	t.across = ceil(n, t.cols)
+	return t.across * ceil(m, t.rows)
 }
 
 // Part multiplies one block.
