@@ -35,7 +35,7 @@ var avx512 = kernels{
 }
 
 var tilesAVX512 = &tiles{
-	rows: 14, cols: 32, lanes: 16, depth: 512, packed: packedB, strip: 56, copyRows: copyRowsAVX512,
+	rows: 14, cols: 32, lanes: 16, depth: 512, packed: packedB, strip: 56, inPlace: true, copyRows: copyRowsAVX512,
 	byRows: []tile{
 		tile1RowsAVX512, tile2RowsAVX512, tile3RowsAVX512, tile4RowsAVX512, tile5RowsAVX512, tile6RowsAVX512, tile7RowsAVX512,
 		tile8RowsAVX512, tile9RowsAVX512, tile10RowsAVX512, tile11RowsAVX512, tile12RowsAVX512, tile13RowsAVX512, tile14RowsAVX512,

@@ -9,7 +9,7 @@ type scratch struct {
 
 const (
 	packedA = 40 << 10
-	packedB = 1 << 17
+	packedB = 1 << 18
 	packedC = 1 << 9
 )
 

@@ -11,15 +11,16 @@ package tensor
 //
 // The rows of a are not transposed: a copy costs an eighth of that, and elements of
 // a are read one by one anyway. Both strides are odd numbers of cache lines, since
-// even ones would use few of the cache's sets. Rows of c are split evenly, so that
-// no tile is much lower than the others: each height has an assembly function of its
-// own.
+// even ones would use few of the cache's sets. Tiles that take long enough over each
+// row of a transposed a read it where it lies. Rows of c are split evenly, so that no
+// tile is much lower than the others: each height has an assembly function of its own.
 type tiles struct {
-	rows, cols int // of a whole tile
-	lanes      int // of a vector
-	depth      int // products summed in registers at most before c takes them
-	packed     int // elements of b that are packed at once at most: a part of the second-level cache
-	strip      int // columns of a transposed a that are copied at once
+	rows, cols int  // of a whole tile
+	lanes      int  // of a vector
+	depth      int  // products summed in registers at most before c takes them
+	packed     int  // elements of b that are packed at once at most: a part of the second-level cache
+	strip      int  // columns of a transposed a that are copied at once
+	inPlace    bool // read a transposed a where it lies, unless its stride is bad for a cache
 	copyRows   func(dst *float32, dstStride int, src *float32, stride, rows, cols int)
 	byRows     []tile // [rows]
 	byCols     []tile // [rows]
@@ -32,6 +33,7 @@ type tile func(k int, a *float32, step int, b, c *float32, ldc int, d *float32, 
 const (
 	pad         = 16
 	stripStride = 80
+	badStride   = 1 << 10 // elements: one page and its multiples fall into few of a cache's sets
 )
 
 // nothing is what d is where there is none to add.
@@ -81,25 +83,29 @@ func (t *tiles) panel(s *scratch, c, a, d Matrix) {
 	k, count := a.Cols, ceil(c.Rows, t.rows)
 	height, higher := c.Rows/count, c.Rows%count // the first are one row higher
 	first, end := 0, 0                           // of the strip
+	inPlace := a.Trans && t.inPlace && a.Stride%badStride != 0
 	for i, row := 0, 0; i < count; i++ {
 		rows := height
 		if i < higher {
 			rows++
 		}
-		multiply, from, step := t.byRows[rows-1], 0, 1
+		multiply, from, step := t.byRows[rows-1], &s.a[0], 1
 		switch {
+		case k == 0:
+		case inPlace:
+			multiply, from, step = t.byCols[rows-1], &a.Data[row], a.Stride
 		case a.Trans:
 			if row+rows > end {
 				first, end = row, min(row+t.strip, c.Rows)
 				t.copyStrip(s, a, first, end)
 				fetch(a, end, min(t.strip, c.Rows-end))
 			}
-			multiply, from, step = t.byCols[rows-1], row-first, stripStride
-		case k > 0:
+			multiply, from, step = t.byCols[rows-1], &s.a[row-first], stripStride
+		default:
 			t.copyRows(&s.a[0], t.depth+pad, &a.Data[row*a.Stride], a.Stride, rows, k)
 			fetch(a, row+rows, min(rows, c.Rows-row-rows))
 		}
-		t.row(s, multiply, k, &s.a[from], step, c.Block(row, 0, rows, c.Cols), d, row)
+		t.row(s, multiply, k, from, step, c.Block(row, 0, rows, c.Cols), d, row)
 		row += rows
 	}
 }
@@ -108,7 +114,7 @@ func (t *tiles) panel(s *scratch, c, a, d Matrix) {
 // is too short for the processor to foresee it.
 func fetch(a Matrix, row, rows int) {
 	switch {
-	case rows <= 0 || a.Cols == 0:
+	case rows <= 0:
 	case a.Trans:
 		fetchRowsAVX2(&a.Data[row], a.Stride, a.Cols, rows)
 	default:
@@ -119,9 +125,6 @@ func fetch(a Matrix, row, rows int) {
 // copyStrip copies rows first..end-1 of a transposed a. What lies beside them is
 // copied too where it may be read: AVX2 is slow to store a part of a vector.
 func (t *tiles) copyStrip(s *scratch, a Matrix, first, end int) {
-	if a.Cols == 0 {
-		return
-	}
 	cols := roundUp(end-first, t.lanes)
 	if (a.Cols-1)*a.Stride+first+cols > len(a.Data) {
 		cols = end - first
