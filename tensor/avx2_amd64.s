@@ -1986,16 +1986,20 @@ line:
 // func tile1RowsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile1RowsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       c+32(FP), DX
+	MOVQ       ldc+40(FP), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (DX)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2047,16 +2051,20 @@ add:
 // func tile1ColsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile1ColsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       c+32(FP), SI
+	MOVQ       ldc+40(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2109,18 +2117,24 @@ add:
 // func tile2RowsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile2RowsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       c+32(FP), DX
+	MOVQ       ldc+40(FP), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2187,18 +2201,24 @@ add:
 // func tile2ColsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile2ColsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       c+32(FP), SI
+	MOVQ       ldc+40(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2266,20 +2286,28 @@ add:
 // func tile3RowsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile3RowsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	MOVQ       c+32(FP), DX
+	MOVQ       ldc+40(FP), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2361,20 +2389,28 @@ add:
 // func tile3ColsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile3ColsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	MOVQ       c+32(FP), SI
+	MOVQ       ldc+40(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2457,22 +2493,32 @@ add:
 // func tile4RowsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile4RowsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	MOVQ       c+32(FP), DX
+	MOVQ       ldc+40(FP), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2569,22 +2615,32 @@ add:
 // func tile4ColsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile4ColsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	MOVQ       c+32(FP), SI
+	MOVQ       ldc+40(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2682,24 +2738,36 @@ add:
 // func tile5RowsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile5RowsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	VXORPS  Y12, Y12, Y12
-	VXORPS  Y13, Y13, Y13
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	MOVQ       c+32(FP), DX
+	MOVQ       ldc+40(FP), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2811,24 +2879,36 @@ add:
 // func tile5ColsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile5ColsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	VXORPS  Y12, Y12, Y12
-	VXORPS  Y13, Y13, Y13
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	MOVQ       c+32(FP), SI
+	MOVQ       ldc+40(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -2941,26 +3021,40 @@ add:
 // func tile6RowsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile6RowsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	VXORPS  Y12, Y12, Y12
-	VXORPS  Y13, Y13, Y13
-	VXORPS  Y14, Y14, Y14
-	VXORPS  Y15, Y15, Y15
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	MOVQ       c+32(FP), DX
+	MOVQ       ldc+40(FP), SI
+	SHLQ       $0x02, SI
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	ADDQ       SI, DX
+	PREFETCHT0 (DX)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -3087,26 +3181,40 @@ add:
 // func tile6ColsAVX2(k int, a *float32, step int, b *float32, c *float32, ldc int, d *float32, ldd int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile6ColsAVX2(SB), NOSPLIT, $0-64
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    step+16(FP), DX
-	MOVQ    b+24(FP), BX
-	SHLQ    $0x02, DX
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	VXORPS  Y12, Y12, Y12
-	VXORPS  Y13, Y13, Y13
-	VXORPS  Y14, Y14, Y14
-	VXORPS  Y15, Y15, Y15
-	SUBQ    $+2, AX
-	JL      rest
-	PCALIGN $0x40
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       step+16(FP), DX
+	MOVQ       b+24(FP), BX
+	SHLQ       $0x02, DX
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	MOVQ       c+32(FP), SI
+	MOVQ       ldc+40(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	ADDQ       DI, SI
+	PREFETCHT0 (SI)
+	SUBQ       $+2, AX
+	JL         rest
+	PCALIGN    $0x40
 
 step:
 	VMOVUPS      (BX), Y0
@@ -3232,7 +3340,7 @@ add:
 	RET
 
 // func dotsAVX2(y []float32, x []float32, w []float32, stride int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dotsAVX2(SB), NOSPLIT, $0-80
 	MOVQ y_base+0(FP), AX
 	MOVQ y_len+8(FP), CX
@@ -3252,42 +3360,46 @@ rows95:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	XORQ   R11, R11
-	LEAQ   (BX)(BX*1), R12
-	ADDQ   R12, R12
-	LEAQ   32(R11), R13
+	LEAQ   (SI)(DI*4), R11
+	XORQ   R12, R12
+	LEAQ   (BX)(BX*1), R13
+	ADDQ   R13, R13
+	LEAQ   32(R12), R14
 
 loop97:
-	CMPQ        R13, R12
+	CMPQ        R14, R13
 	JG          done98
-	VMOVUPS     (DX)(R11*1), Y4
-	VMOVUPS     (SI)(R11*1), Y5
+	VMOVUPS     (DX)(R12*1), Y4
+	PREFETCHT0  (R11)(R12*4)
+	PREFETCHT0  64(R11)(R12*4)
+	VMOVUPS     (SI)(R12*1), Y5
 	VFMADD231PS Y5, Y4, Y0
-	VMOVUPS     (R8)(R11*1), Y5
+	VMOVUPS     (R8)(R12*1), Y5
 	VFMADD231PS Y5, Y4, Y1
-	VMOVUPS     (R9)(R11*1), Y5
+	VMOVUPS     (R9)(R12*1), Y5
 	VFMADD231PS Y5, Y4, Y2
-	VMOVUPS     (R10)(R11*1), Y5
+	VMOVUPS     (R10)(R12*1), Y5
 	VFMADD231PS Y5, Y4, Y3
-	MOVQ        R13, R11
-	ADDQ        $0x00000020, R13
+	MOVQ        R14, R12
+	ADDQ        $0x00000020, R14
 	JMP         loop97
 
 done98:
-	SUBQ        R11, R12
+	MOVQ        R13, R11
+	SUBQ        R12, R11
 	JE          end99
-	SHRQ        $0x02, R12
+	SHRQ        $0x02, R11
 	LEAQ        masks<>+32(SB), R13
-	NEGQ        R12
-	VMOVUPS     (R13)(R12*4), Y15
-	VMASKMOVPS  (DX)(R11*1), Y15, Y4
-	VMASKMOVPS  (SI)(R11*1), Y15, Y5
+	NEGQ        R11
+	VMOVUPS     (R13)(R11*4), Y15
+	VMASKMOVPS  (DX)(R12*1), Y15, Y4
+	VMASKMOVPS  (SI)(R12*1), Y15, Y5
 	VFMADD231PS Y5, Y4, Y0
-	VMASKMOVPS  (R8)(R11*1), Y15, Y5
+	VMASKMOVPS  (R8)(R12*1), Y15, Y5
 	VFMADD231PS Y5, Y4, Y1
-	VMASKMOVPS  (R9)(R11*1), Y15, Y5
+	VMASKMOVPS  (R9)(R12*1), Y15, Y5
 	VFMADD231PS Y5, Y4, Y2
-	VMASKMOVPS  (R10)(R11*1), Y15, Y5
+	VMASKMOVPS  (R10)(R12*1), Y15, Y5
 	VFMADD231PS Y5, Y4, Y3
 
 end99:

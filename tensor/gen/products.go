@@ -39,6 +39,7 @@ func (s *isa) tile(rows int, kMajor bool) {
 	for i := range 2 * rows {
 		s.zero(4 + i)
 	}
+	s.fetchTile(rows)
 	steps := func(n int) {
 		for at := range n {
 			s.tileStep(rows, kMajor, a, b, at)
@@ -78,6 +79,20 @@ func (s *isa) tile(rows int, kMajor bool) {
 		}
 	}
 	s.end()
+}
+
+// fetchTile asks for the lines of c, which are needed when the products are there.
+func (s *isa) fetchTile(rows int) {
+	c, ldc := number("c"), number("ldc")
+	SHLQ(U8(2), ldc)
+	for i := range rows {
+		for at := 0; at < 2*s.bytes(); at += 64 {
+			PREFETCHT0(Mem{Base: c, Disp: at})
+		}
+		if i+1 < rows {
+			ADDQ(ldc, c)
+		}
+	}
 }
 
 // tileStep emits the step of k that is at of those unrolled. AVX-512 multiplies by an
@@ -130,8 +145,17 @@ func (s *isa) dots() {
 		for i := range 4 {
 			s.zero(i)
 		}
+		after := GP64()
+		if count == 4 {
+			LEAQ(Mem{Base: w, Index: stride, Scale: 4}, after)
+		}
 		s.loop(n, 1, func(_ int, at func(reg.Register) Mem) {
 			s.load(at(x), 4)
+			if count == 4 && !s.tail { // the next rows: they follow these without a gap as a rule
+				for line := 0; line < 4*s.bytes(); line += 64 {
+					PREFETCHT0(Mem{Base: after, Index: at(x).Index, Scale: 4, Disp: line})
+				}
+			}
 			for i := range count {
 				s.load(at(row[i]), 5)
 				VFMADD231PS(v[5], v[4], v[i])
