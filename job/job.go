@@ -22,7 +22,7 @@ import (
 
 // Format is the version of the manifest that this program reads and writes. It
 // changes whenever a key is added, removed or means something else.
-const Format = 1
+const Format = 2
 
 // Bounds on what a manifest may ask of the machines that join its job.
 const (

@@ -30,13 +30,13 @@ func fixed(t *testing.T) *Job {
 
 func TestCanonicalBytes(t *testing.T) {
 	j := &Job{
-		Format: 1, Name: "x", Salt: "0123456789abcdef", Seed: 1<<64 - 1, Tokens: 10,
+		Format: 2, Name: "x", Salt: "0123456789abcdef", Seed: 1<<64 - 1, Tokens: 10,
 		Config: roles.Config{H: 2, K: 3, Alpha: 0.25, InFlight: "carry", Batch: 4, GlobalBatch: 5},
 		Source: data.Source{Name: "s", Tokenizer: "byte"},
 	}
 	j.Optimizer.Eps = 1e-8
-	const want = `{"format":1,"name":"x","salt":"0123456789abcdef","seed":18446744073709551615,"tokens":10,` +
-		`"H":2,"K":3,"alpha":0.25,"inflight":"carry","batch":4,"global_batch":5,` +
+	const want = `{"format":2,"name":"x","salt":"0123456789abcdef","seed":18446744073709551615,"tokens":10,` +
+		`"H":2,"K":3,"alpha":0.25,"inflight":"carry","batch":4,"global_batch":5,"rescale":false,` +
 		`"lps":{"lr":0,"beta":0,"c":0,"n":0},"gps":{"lr":0,"beta":0,"c":0,"n":0},"guard":{"norm_per_step":0,"max_staleness":0},` +
 		`"optimizer":{"lr":0,"warmup":0,"beta1":0,"beta2":0,"eps":1e-8,"weight_decay":0,"clip":0},` +
 		`"codec":{"region":"","global":""},` +
@@ -151,7 +151,7 @@ func TestValidateNamesEachFault(t *testing.T) {
 		set  []string // assignments to a sound job
 		want []string // all of them in the error
 	}{
-		{"format", []string{"format=2"}, []string{"format: 2, this program knows 1"}},
+		{"format", []string{"format=3"}, []string{"format: 3, this program knows 2"}},
 		{"name", []string{"name=My job"}, []string{`name: "My job", want 1 to 64 of a-z`}},
 		{"name of a terminal's bytes", []string{"name=a\x1b[2Jb"}, []string{"name: "}},
 		{"name too long", []string{"name=" + strings.Repeat("a", 65)}, []string{"name: "}},

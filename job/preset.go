@@ -98,6 +98,7 @@ func Preset(name string) (*Job, error) {
 	j.Salt = newSalt()
 	j.Seed = 1
 	j.InFlight = roles.Carry
+	j.Rescale = true
 	j.Codec = Codecs{Region: "f32", Global: "f32"}
 	j.Source = data.Austen()
 	j.Optimizer.AdamWConfig = optim.AdamWConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Clip: 1}

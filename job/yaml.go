@@ -83,6 +83,7 @@ var comments = map[string]string{
 	"inflight":     "deltas applied while a push travels: carry ships them with the next, paper drops them",
 	"batch":        "samples of a local step",
 	"global_batch": "samples of a step of the learning rate's schedule",
+	"rescale":      "H is that of the fastest worker, the others take fewer local steps, by their speed",
 
 	"lps":      "Delayed Nesterov of the LPS, per delta of a worker.",
 	"lps.lr":   "the paper's rate per delta times n",

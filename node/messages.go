@@ -50,7 +50,7 @@ func toClientMessage(a roles.Action) *wire.ToClient {
 		}
 		return &wire.ToClient{Body: &wire.ToClient_Marks{Marks: m}}
 	case roles.Grant:
-		g := &wire.Grant{Ranges: rangeMessages(a.Ranges), Committed: a.Committed, Exhausted: a.Exhausted}
+		g := &wire.Grant{Ranges: rangeMessages(a.Ranges), Committed: a.Committed, Exhausted: a.Exhausted, Fastest: a.Fastest}
 		for _, t := range a.Tasks {
 			g.Tasks = append(g.Tasks, &wire.Task{
 				Samples: &wire.Range{Start: t.Samples.Start, End: t.Samples.End},
@@ -109,7 +109,7 @@ func fromServer(client string, m *wire.ToClient) (roles.Event, error) {
 
 func grantOf(client string, g *wire.Grant) (roles.Event, error) {
 	ranges, err := intervalsOf(g.GetRanges())
-	out := roles.Grant{Client: client, Ranges: ranges, Committed: g.GetCommitted(), Exhausted: g.GetExhausted()}
+	out := roles.Grant{Client: client, Ranges: ranges, Committed: g.GetCommitted(), Exhausted: g.GetExhausted(), Fastest: g.GetFastest()}
 	for _, t := range g.GetTasks() {
 		iv := data.Interval{Start: t.GetSamples().GetStart(), End: t.GetSamples().GetEnd()}
 		if e := (data.Intervals{iv}).Validate(); e != nil {

@@ -65,7 +65,7 @@ func (c *serverConn) send(a roles.Action) {
 	case roles.Hello:
 		full = !offer(c.out, c.n.helloMessage(c.tier, a))
 	case roles.Ask:
-		full = !offer(c.out, &wire.ToServer{Body: &wire.ToServer_Ask{Ask: &wire.Ask{Samples: a.Samples}}})
+		full = !offer(c.out, &wire.ToServer{Body: &wire.ToServer_Ask{Ask: &wire.Ask{Samples: a.Samples, Speed: a.Speed}}})
 	case roles.Return:
 		full = !offer(c.out, &wire.ToServer{Body: &wire.ToServer_Return{Return: &wire.Return{Samples: rangeMessages(a.Samples)}}})
 	case roles.Leaving:

@@ -80,5 +80,6 @@ func (t *trainer) round(ctx context.Context, r roles.Train) bool {
 	t.idle = ended
 	return t.n.post(event{to: worker, ev: roles.TrainDone{
 		Steps: res.Steps, Samples: res.Samples, Loss: res.Loss, Failed: err != nil,
+		Speed: float64(res.Steps) / max(ended.Sub(began), time.Microsecond).Seconds(),
 	}})
 }

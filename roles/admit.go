@@ -20,6 +20,7 @@ type client struct {
 	gone     int     // ticks since it went
 	follow   *Follow // credit for a model, nil if none
 	asks     uint64  // samples an LPS has asked for, tasks a worker has
+	speed    float64 // local steps per second that it reported last, 0 = none
 	told     bool    // its ask was answered with: nothing left
 	reported bool    // told that the job has ended
 }
@@ -123,6 +124,24 @@ func (s *server) asked(name string, n, most uint64) {
 	if !slices.Contains(s.waiting, name) {
 		s.waiting = append(s.waiting, name)
 	}
+}
+
+// paced notes how fast a connected client says it is.
+func (s *server) paced(name string, speed float64) {
+	if c := s.clients[name]; c != nil && c.live && speed > 0 && finite(speed) {
+		c.speed = speed
+	}
+}
+
+// fastest is the speed of the fastest connected client, 0 if none is known.
+func (s *server) fastest() float64 {
+	top := 0.0
+	for _, c := range s.clients {
+		if c.live {
+			top = max(top, c.speed)
+		}
+	}
+	return top
 }
 
 // returned frees the samples that a client gives back.

@@ -49,6 +49,7 @@ type Config struct {
 	InFlight    InFlight             `json:"inflight" yaml:"inflight"`         // paper or carry
 	Batch       int                  `json:"batch" yaml:"batch"`               // samples per local step
 	GlobalBatch int                  `json:"global_batch" yaml:"global_batch"` // samples per step of the learning-rate schedule
+	Rescale     bool                 `json:"rescale" yaml:"rescale"`           // H in proportion to each worker's speed, see LocalSteps
 	LPS         optim.NesterovConfig `json:"lps" yaml:"lps"`
 	GPS         optim.NesterovConfig `json:"gps" yaml:"gps"`
 	Guard       Guard                `json:"guard" yaml:"guard"`
@@ -58,6 +59,12 @@ type Config struct {
 type Guard struct {
 	NormPerStep  float64 `json:"norm_per_step" yaml:"norm_per_step"` // largest norm of a delta per local step; 0 = off
 	MaxStaleness uint64  `json:"max_staleness" yaml:"max_staleness"` // most versions a delta may be behind; 0 = off
+}
+
+// LocalSteps is how many local steps a worker takes in a round when the job's fastest
+// takes h, so that their rounds last about as long (HALoS, dynamic local updates).
+func LocalSteps(h int, speed, fastest float64) int {
+	return max(1, int(math.Ceil(float64(h)*(speed/fastest))))
 }
 
 // Validate joins all faults of c.

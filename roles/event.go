@@ -42,6 +42,7 @@ type TrainDone struct {
 	Steps   int
 	Samples data.Interval // what was consumed: a prefix of the task's samples
 	Loss    float64       // mean, nats per token
+	Speed   float64       // local steps per second; 0 = not measured
 	Failed  bool          // the parameters are not usable, whatever Steps says (a loss that is not finite)
 }
 

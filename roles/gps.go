@@ -57,6 +57,7 @@ func (g *GPS) step(ev Event) []Action {
 	case Follow:
 		g.follows(ev)
 	case Ask:
+		g.paced(ev.Client, ev.Speed)
 		g.asked(ev.Client, ev.Samples, g.samples)
 	case Return:
 		g.returned(ev)
@@ -110,7 +111,7 @@ func (g *GPS) handOut() []Action {
 		if !c.told {
 			c.asks = 0
 		}
-		acts = append(acts, Grant{Client: name, Ranges: ranges, Committed: g.ledger.committed.Len(), Exhausted: c.told})
+		acts = append(acts, Grant{Client: name, Ranges: ranges, Committed: g.ledger.committed.Len(), Exhausted: c.told, Fastest: g.fastest()})
 	}
 	return acts
 }

@@ -19,10 +19,11 @@ type LPS struct {
 	done    pending   // since the last push
 	flight  flight    // the push whose answer is awaited
 
-	asked     bool   // the GPS owes a grant
-	exhausted bool   // the GPS had nothing left to grant
-	idle      int    // ticks without a worker
-	committed uint64 // samples committed job-wide, as far as is known
+	asked     bool    // the GPS owes a grant
+	exhausted bool    // the GPS had nothing left to grant
+	idle      int     // ticks without a worker
+	committed uint64  // samples committed job-wide, as far as is known
+	elsewhere float64 // local steps per second of the job's fastest worker, by the last grant
 	global    ModelID
 
 	draining, finished bool
@@ -79,6 +80,7 @@ func (l *LPS) step(ev Event) []Action {
 	case Follow:
 		l.follows(ev)
 	case Ask:
+		l.paced(ev.Client, ev.Speed)
 		l.server.asked(ev.Client, 1, workerTasks)
 	case Return:
 		l.returned(ev)

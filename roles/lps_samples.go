@@ -48,6 +48,7 @@ func (l *LPS) stock(leased data.Intervals) {
 func (l *LPS) granted(ev Grant) {
 	l.stock(ev.Ranges)
 	l.committed = max(l.committed, ev.Committed)
+	l.elsewhere = ev.Fastest
 	l.exhausted = ev.Exhausted
 	l.asked = ev.Exhausted // the GPS remembers the ask that it could not answer
 	if len(ev.Ranges) > 0 {
@@ -80,7 +81,7 @@ func (l *LPS) supply() []Action {
 		return nil
 	}
 	l.asked = true
-	return []Action{Ask{Client: l.out.client, Samples: target - have}}
+	return []Action{Ask{Client: l.out.client, Samples: target - have, Speed: l.fastest()}}
 }
 
 // handOut gives tasks to the workers that asked, in turns, the longest waiting first.
@@ -91,7 +92,7 @@ func (l *LPS) handOut() []Action {
 	var acts []Action
 	for len(l.waiting) > 0 {
 		name := l.waiting[0]
-		iv, ok := l.ledger.run(name, uint64(l.cfg.H*l.cfg.Batch))
+		iv, ok := l.ledger.run(name, uint64(l.steps(l.clients[name])*l.cfg.Batch))
 		if !ok {
 			break
 		}
@@ -103,6 +104,15 @@ func (l *LPS) handOut() []Action {
 		}
 	}
 	return acts
+}
+
+// steps is how many local steps a worker is to take in a round: H until its speed is
+// known.
+func (l *LPS) steps(c *client) int {
+	if !l.cfg.Rescale || c.speed == 0 {
+		return l.cfg.H
+	}
+	return LocalSteps(l.cfg.H, c.speed, max(l.fastest(), l.elsewhere))
 }
 
 // task places a run of samples on the learning-rate schedule: by its first index, or

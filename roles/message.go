@@ -53,10 +53,12 @@ type Follow struct {
 	Have     ModelID
 }
 
-// Ask wants samples: one task for a worker, Samples of them for an LPS.
+// Ask wants samples: one task for a worker, Samples of them for an LPS, which may be
+// none.
 type Ask struct {
 	Client  string
 	Samples uint64
+	Speed   float64 // local steps per second, of a worker or of a region's fastest; 0 = not known yet
 }
 
 // Return gives samples back that the client will not train.
@@ -133,8 +135,9 @@ type Grant struct {
 	Client    string
 	Tasks     []data.Task
 	Ranges    data.Intervals
-	Committed uint64 // samples committed job-wide, as far as the server knows
-	Exhausted bool   // nothing is left to hand out at present
+	Committed uint64  // samples committed job-wide, as far as the server knows
+	Exhausted bool    // nothing is left to hand out at present
+	Fastest   float64 // to an LPS: local steps per second of the job's fastest worker; 0 = not known yet
 }
 
 // Model is a server's whole model for one client.

@@ -40,7 +40,7 @@ func playTo(role actor, events ...Event) actor {
 func TestScenarioRestartOfGPS(t *testing.T) {
 	two := newGPS(scriptCfg, 8, "eu", "us") // eu has [0,64), us [64,128)
 	complete := func() actor {
-		return playTo(NewGPS(scriptCfg, gpsTerm, []float32{100}, 4, 8), hi("eu", 1, 1, 1), Ask{"eu", 2}, Ask{"eu", 2})
+		return playTo(NewGPS(scriptCfg, gpsTerm, []float32{100}, 4, 8), hi("eu", 1, 1, 1), Ask{Client: "eu", Samples: 2}, Ask{Client: "eu", Samples: 2})
 	}
 	both := data.Intervals{{Start: 0, End: 64}, {Start: 128, End: 192}}
 	play(t, []script{
@@ -49,14 +49,14 @@ func TestScenarioRestartOfGPS(t *testing.T) {
 			{eu1, "marks(eu,1/1)"},
 			{eu2, "applied(eu:2,2) marks(eu,2/1)"},
 		}},
-		{"what was granted since stays with its region", putBack(two, nil, []Event{Ask{"eu", 64}}), []line{
+		{"what was granted since stays with its region", putBack(two, nil, []Event{Ask{Client: "eu", Samples: 64}}), []line{
 			{hi("us", 1, 1, 1).holding(span(64, 128)), "welcome(us,s1,0/0,[64,128))"},
-			{Ask{"us", 64}, ""},
+			{Ask{Client: "us", Samples: 64}, ""},
 			{hi("eu", 1, 1, 1).holding(both), "welcome(eu,s1,0/0,[0,64),[128,192)) grant(us,[192,256))"},
 		}},
 		{"a region that does not come is waited for 10 s", putBack(two, nil, nil), []line{
 			{hi("us", 1, 1, 1).holding(span(64, 128)), "welcome(us,s1,0/0,[64,128))"},
-			{Ask{"us", 64}, ""},
+			{Ask{Client: "us", Samples: 64}, ""},
 			{ticks(39), ""},
 			{Tick{}, "grant(us,[128,192))"},
 		}},

@@ -29,6 +29,7 @@ type Worker struct {
 	waited   int     // ticks waited for it
 	usual    float64 // moving average of ticks an answer takes
 	diverged int     // failed rounds in a row
+	speed    float64 // moving average of local steps per second
 
 	draining, ended, finished bool
 }

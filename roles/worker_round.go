@@ -22,6 +22,7 @@ func (w *Worker) trained(ev TrainDone) []Action {
 		return w.retry()
 	}
 	w.diverged = 0
+	w.pace(ev.Speed)
 	if rest := w.running.Steps - ev.Steps; rest > 0 {
 		w.tasks = slices.Insert(w.tasks, 0, data.Task{
 			Samples: data.Interval{Start: ev.Samples.End, End: w.running.Samples.End},
@@ -41,6 +42,17 @@ func (w *Worker) trained(ev TrainDone) []Action {
 	}
 	acts = append(acts, w.follow(w.base)...)
 	return append(acts, w.left()...)
+}
+
+// pace takes the speed of a round into the average.
+func (w *Worker) pace(speed float64) {
+	switch {
+	case !(speed > 0) || !finite(speed):
+	case w.speed == 0:
+		w.speed = speed
+	default:
+		w.speed += (speed - w.speed) / 4
+	}
 }
 
 // retry makes the failed round's task the next one again, from where it started or
@@ -110,7 +122,7 @@ func (w *Worker) ask() []Action {
 	var acts []Action
 	for ; held < workerTasks; held++ {
 		w.asked++
-		acts = append(acts, Ask{Client: w.out.client})
+		acts = append(acts, Ask{Client: w.out.client, Speed: w.speed})
 	}
 	return acts
 }

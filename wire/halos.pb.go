@@ -472,6 +472,7 @@ func (x *Announce) GetSha256() []byte {
 type Ask struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Samples       uint64                 `protobuf:"varint,1,opt,name=samples,proto3" json:"samples,omitempty"`
+	Speed         float64                `protobuf:"fixed64,2,opt,name=speed,proto3" json:"speed,omitempty"` // local steps per second, of a worker or of a region's fastest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -509,6 +510,13 @@ func (*Ask) Descriptor() ([]byte, []int) {
 func (x *Ask) GetSamples() uint64 {
 	if x != nil {
 		return x.Samples
+	}
+	return 0
+}
+
+func (x *Ask) GetSpeed() float64 {
+	if x != nil {
+		return x.Speed
 	}
 	return 0
 }
@@ -1199,6 +1207,7 @@ type Grant struct {
 	Ranges        []*Range               `protobuf:"bytes,2,rep,name=ranges,proto3" json:"ranges,omitempty"`        // to an LPS
 	Committed     uint64                 `protobuf:"varint,3,opt,name=committed,proto3" json:"committed,omitempty"` // samples committed so far, job-wide, as far as the server knows
 	Exhausted     bool                   `protobuf:"varint,4,opt,name=exhausted,proto3" json:"exhausted,omitempty"` // nothing is left to hand out now
+	Fastest       float64                `protobuf:"fixed64,5,opt,name=fastest,proto3" json:"fastest,omitempty"`    // to an LPS: local steps per second of the job's fastest worker
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1259,6 +1268,13 @@ func (x *Grant) GetExhausted() bool {
 		return x.Exhausted
 	}
 	return false
+}
+
+func (x *Grant) GetFastest() float64 {
+	if x != nil {
+		return x.Fastest
+	}
+	return 0
 }
 
 // Ended says that the job is complete.
@@ -1939,9 +1955,10 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x16\n" +
-	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"\x1f\n" +
+	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"5\n" +
 	"\x03Ask\x12\x18\n" +
-	"\asamples\x18\x01 \x01(\x04R\asamples\"0\n" +
+	"\asamples\x18\x01 \x01(\x04R\asamples\x12\x14\n" +
+	"\x05speed\x18\x02 \x01(\x01R\x05speed\"0\n" +
 	"\x06Return\x12&\n" +
 	"\asamples\x18\x01 \x03(\v2\f.halos.RangeR\asamples\"\t\n" +
 	"\aLeaving\"\xdc\x01\n" +
@@ -1985,12 +2002,13 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\x04Task\x12&\n" +
 	"\asamples\x18\x01 \x01(\v2\f.halos.RangeR\asamples\x12\x14\n" +
 	"\x05steps\x18\x02 \x01(\rR\x05steps\x12\x14\n" +
-	"\x05first\x18\x03 \x01(\x04R\x05first\"\x8c\x01\n" +
+	"\x05first\x18\x03 \x01(\x04R\x05first\"\xa6\x01\n" +
 	"\x05Grant\x12!\n" +
 	"\x05tasks\x18\x01 \x03(\v2\v.halos.TaskR\x05tasks\x12$\n" +
 	"\x06ranges\x18\x02 \x03(\v2\f.halos.RangeR\x06ranges\x12\x1c\n" +
 	"\tcommitted\x18\x03 \x01(\x04R\tcommitted\x12\x1c\n" +
-	"\texhausted\x18\x04 \x01(\bR\texhausted\"\a\n" +
+	"\texhausted\x18\x04 \x01(\bR\texhausted\x12\x18\n" +
+	"\afastest\x18\x05 \x01(\x01R\afastest\"\a\n" +
 	"\x05Ended\"\xae\x02\n" +
 	"\bToClient\x12*\n" +
 	"\awelcome\x18\x01 \x01(\v2\x0e.halos.WelcomeH\x00R\awelcome\x12'\n" +
