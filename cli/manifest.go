@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	urfave "github.com/urfave/cli/v2"
@@ -94,7 +95,7 @@ func sourceName(file string) string {
 		return '-'
 	}, base)
 	name = strings.Trim(name[:min(len(name), 32)], "-.")
-	if name == "" || name == data.Austen().Name {
+	if name == "" || slices.ContainsFunc(data.Embedded(), func(s data.Source) bool { return s.Name == name }) {
 		name += "-text"
 	}
 	return strings.TrimLeft(name, "-")
@@ -133,11 +134,14 @@ func heldJob(dir string) (*job.Job, error) {
 
 // readBounded reads a file no longer than a manifest may be, and one byte more of
 // a longer one.
-func readBounded(path string) ([]byte, error) {
+func readBounded(path string) ([]byte, error) { return readAtMost(path, job.MaxBytes) }
+
+// readAtMost reads a file of at most limit bytes, and one byte more of a longer one.
+func readAtMost(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, job.MaxBytes+1))
+	return io.ReadAll(io.LimitReader(f, limit+1))
 }

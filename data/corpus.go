@@ -18,11 +18,31 @@ import (
 	"slices"
 )
 
-//go:embed austen.txt.gz
-var austenGzip []byte
+// Texts within the program.
+var (
+	//go:embed austen.txt.gz
+	austenGzip []byte
+	//go:embed sotu.txt.gz
+	sotuGzip []byte
+)
 
-// Austen is the embedded source: the six novels of Jane Austen. The shortest of
-// them, Northanger Abbey, is held out.
+// Embedded lists the sources whose texts are within the program.
+func Embedded() []Source { return []Source{Austen(), StateOfTheUnion()} }
+
+// StateOfTheUnion is the addresses of US presidents from 1790 to 2021, of which the
+// last twentieth is held out.
+func StateOfTheUnion() Source {
+	return Source{
+		Name:       "sotu",
+		SHA256:     "805ccd2b2645318eb01caa3d4a0d374bee2544c1d5e48d2c66f8feaf7ae25790",
+		Bytes:      10_761_413,
+		Tokenizer:  "byte",
+		Validation: Span{From: 10_223_343, To: 10_761_413},
+	}
+}
+
+// Austen is the six novels of Jane Austen. The shortest of them, Northanger Abbey, is
+// held out.
 func Austen() Source {
 	return Source{
 		Name:       "austen",
@@ -66,6 +86,9 @@ func read(s Source, file string) ([]byte, error) {
 	case s.Name == Austen().Name:
 		file = "the embedded text"
 		text, err = inflate(austenGzip)
+	case s.Name == StateOfTheUnion().Name:
+		file = "the embedded text"
+		text, err = inflate(sotuGzip)
 	default:
 		err = fmt.Errorf("its text is not part of this program: name the file that holds it with --data %s=FILE", s.Name)
 	}
