@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"halos/job":        {"model", "optim", "codec", "data", "train", "roles"},
 	"halos/node":       {"job", "roles", "train", "wire", "bulk", "codec", "checkpoint", "tensor", "model", "data"},
 	"halos/testnet":    {"node", "wire", "job"},
+	"halos/sim":        {"job", "roles", "train", "optim", "codec", "data", "checkpoint", "tensor", "model"},
 }
 
 type listed struct {

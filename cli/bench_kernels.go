@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -196,9 +197,14 @@ func (i *invocation) printKernels(asJSON bool, s kernelSpeeds) error {
 	for _, l := range slices.Concat(s.Loops, s.Activations) {
 		fmt.Fprintf(&b, "%s\t%d\t%.1f\t%.1f %%\t\n", l.Name, l.Bytes, l.GBPS, 100*l.Share)
 	}
-	w := tabwriter.NewWriter(i.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	if _, err := w.Write([]byte(b.String())); err != nil {
+	return table(i.Out, b.String())
+}
+
+// table prints text with its tab-separated columns aligned.
+func table(w io.Writer, text string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	if _, err := t.Write([]byte(text)); err != nil {
 		return err
 	}
-	return w.Flush()
+	return t.Flush()
 }

@@ -126,7 +126,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 job not reachable, 4 manifest or
 protocol mismatch, 5 diverged, 6 not authorised, 130 interrupted.`,
 		Commands: []*urfave.Command{
 			i.testnetCommand(), i.initCommand(), i.runCommand(), i.joinCommand(), i.statusCommand(),
-			i.generateCommand(), i.evalCommand(), i.benchCommand(), i.versionCommand(),
+			i.generateCommand(), i.evalCommand(), i.simCommand(), i.benchCommand(), i.versionCommand(),
 		},
 		Reader:                    i.In,
 		Writer:                    i.Out,

@@ -25,7 +25,7 @@ type display struct {
 }
 
 func newDisplay(w io.Writer) *display {
-	return &display{w: w, screen: func() (int, int, bool) { return screenOf(w) }}
+	return &display{w: w, screen: func() (int, int, bool) { return Screen(w) }}
 }
 
 // progress shows s if it is time to; whatever costs time to find out is asked for

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// screenOf returns the size of the terminal that w writes to, if it is one that
+// Screen returns the size of the terminal that w writes to, if it is one that
 // understands control sequences.
-func screenOf(w io.Writer) (width, height int, terminal bool) {
+func Screen(w io.Writer) (width, height int, terminal bool) {
 	file, ok := w.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" {
 		return 0, 0, false

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// screenOf returns the size of the console that w writes to, if it is one that
+// Screen returns the size of the console that w writes to, if it is one that
 // understands control sequences, which it is then asked to.
-func screenOf(w io.Writer) (width, height int, terminal bool) {
+func Screen(w io.Writer) (width, height int, terminal bool) {
 	file, ok := w.(*os.File)
 	if !ok {
 		return 0, 0, false

@@ -34,10 +34,10 @@ func (c Config) SamplesPerStep() int { return c.Batch * c.Accumulation }
 // Trainer trains on one goroutine at a time. All its buffers are made by New: a
 // step allocates nothing.
 type Trainer struct {
-	Opt *optim.AdamW // its state lasts from one Run to the next
+	Opt    *optim.AdamW // its state lasts from one Run to the next; between two another's may take its place
+	Corpus *data.Corpus // likewise
 
 	config Config
-	corpus *data.Corpus
 	net    *model.Net
 	grads  []float32 // [n]
 	tokens []int32   // [batch, context+1]
@@ -47,17 +47,21 @@ type Trainer struct {
 // Check(c.Context, c.Batch) and whose tokens the model's vocabulary holds. The
 // optimizer runs on the pool of o too.
 func New(c Config, corpus *data.Corpus, o model.Options) *Trainer {
-	n := c.Model.NumParams()
-	opt := optim.NewAdamW(c.AdamW, n, decaying(c.Model))
+	opt := NewAdamW(c)
 	opt.Pool = o.Pool
 	return &Trainer{
 		Opt:    opt,
+		Corpus: corpus,
 		config: c,
-		corpus: corpus,
 		net:    model.NewNet(c.Model, c.Batch, c.Context, o),
-		grads:  make([]float32, n),
+		grads:  make([]float32, c.Model.NumParams()),
 		tokens: make([]int32, c.Batch*(c.Context+1)),
 	}
+}
+
+// NewAdamW returns the optimizer that a worker of c begins with.
+func NewAdamW(c Config) *optim.AdamW {
+	return optim.NewAdamW(c.AdamW, c.Model.NumParams(), decaying(c.Model))
 }
 
 // decaying returns where weight decay applies: the tensors of two dimensions and
@@ -112,18 +116,28 @@ func (t *Trainer) Run(ctx context.Context, params []float32, task data.Task) (Re
 // step is one local step on the samples from first on; it returns their mean loss
 // before the step.
 func (t *Trainer) step(params []float32, first uint64, lr float64) (float64, error) {
-	clear(t.grads)
+	loss, err := t.Gradient(t.grads, params, first)
+	if err != nil {
+		return 0, err
+	}
+	if norm := t.Opt.Step(params, t.grads, lr); !finite(norm) {
+		return 0, fmt.Errorf("%w: loss %v, gradient norm %v", ErrDiverged, loss, norm)
+	}
+	return loss, nil
+}
+
+// Gradient sets grads to the mean gradient over the samples of one local step, from
+// first on, and returns their mean loss. A loss that is not finite is ErrDiverged.
+func (t *Trainer) Gradient(grads, params []float32, first uint64) (float64, error) {
+	clear(grads)
 	loss, share := 0.0, 1/float64(t.config.Accumulation)
 	for range t.config.Accumulation {
 		t.fill(first)
-		loss += share * t.net.LossGrad(t.grads, params, t.tokens, t.config.Batch, t.config.Context, share)
+		loss += share * t.net.LossGrad(grads, params, t.tokens, t.config.Batch, t.config.Context, share)
 		first += uint64(t.config.Batch)
 	}
 	if !finite(loss) {
 		return 0, fmt.Errorf("%w: loss %v", ErrDiverged, loss)
-	}
-	if norm := t.Opt.Step(params, t.grads, lr); !finite(norm) {
-		return 0, fmt.Errorf("%w: loss %v, gradient norm %v", ErrDiverged, loss, norm)
 	}
 	return loss, nil
 }
@@ -132,7 +146,7 @@ func (t *Trainer) step(params []float32, first uint64, lr float64) (float64, err
 func (t *Trainer) fill(first uint64) {
 	width := t.config.Context + 1
 	for row := range t.config.Batch {
-		t.corpus.Sample(t.tokens[row*width:(row+1)*width], t.config.Seed, first+uint64(row))
+		t.Corpus.Sample(t.tokens[row*width:(row+1)*width], t.config.Seed, first+uint64(row))
 	}
 }
 

@@ -1,0 +1,251 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"halos/data"
+	"halos/job"
+	"halos/optim"
+	"halos/sim"
+)
+
+func (i *invocation) simCommand() *urfave.Command {
+	names := make([]string, 0, len(sim.Algos()))
+	for _, a := range sim.Algos() {
+		names = append(names, string(a))
+	}
+	return &urfave.Command{
+		Name:      "sim",
+		Usage:     "train in virtual time: HALoS beside other methods, on any network",
+		UsageText: "halos sim [flags]\n   halos sim forecast [flags]",
+		Description: `Really trains a model, with the servers that run on the network too, while the time
+that machines and links would take is only counted. So it says what a network that
+nobody has rented yet would do to learning, and how HALoS compares:
+
+    halos sim
+    halos sim --algo halos,diloco,async --tokens 400k --seeds 3 --plot out.svg
+    halos sim --env mine.yaml --data 0=emails.txt --data 1=manuals.txt --set K=8
+
+By default the network and the speeds are those of the HALoS paper, transfers and
+steps cost what they cost for Pythia-70M, and the model that is trained is that of
+the preset tiny. The same command gives the same bits at any --jobs. With --dir a
+run that was interrupted goes on where it was, by the same command.
+
+    halos:       two tiers, nobody waits (arXiv 2506.04531)
+    async:       one server, nobody waits (Async-Local-SGD, arXiv 2401.09135)
+    diloco:      all wait for all after H local steps (arXiv 2311.08105)
+    diloco-dyn:  the same with H by each worker's speed
+    ddp:         all wait for all at every step
+    ideal:       ddp at one site without a network, perfectly shared out`,
+		Subcommands: []*urfave.Command{i.forecastCommand()},
+		Flags: []urfave.Flag{
+			envFlag(),
+			&urfave.StringFlag{Name: "algo", Value: strings.Join(names, ","), Usage: "run the methods of `LIST`"},
+			presetFlag(), setFlag(),
+			&urfave.StringFlag{Name: "as", Value: "pythia-70m", Usage: "count transfers and steps as those of `NAME`: pythia-70m"},
+			&urfave.Float64Flag{Name: "params", DefaultText: "those of --as", Usage: "as those of a model of `N` parameters"},
+			&urfave.DurationFlag{Name: "step-time", DefaultText: "that of --as", Usage: "a local step of the fastest worker takes `TIME`"},
+			&urfave.IntFlag{Name: "H", DefaultText: "the preset's for halos, 32 for others", Usage: "take `N` local steps in a round"},
+			&urfave.IntFlag{Name: "K", DefaultText: "the preset's", Usage: "push after `N` updates"},
+			&urfave.Float64Flag{Name: "alpha", DefaultText: "the preset's", Usage: "merge with weight `X`"},
+			inflightFlag(),
+			&urfave.Float64Flag{Name: "outer-lr", DefaultText: "the paper's", Usage: "servers of async and diloco learn at `RATE`, per arrival"},
+			&urfave.Float64Flag{Name: "outer-momentum", DefaultText: "the paper's", Usage: "with momentum `X`"},
+			&urfave.StringFlag{Name: "tokens", DefaultText: "the preset's", Usage: "train on `N` tokens, such as 800k or 2M"},
+			&urfave.Float64Flag{Name: "until-loss", Usage: "end when the held-out loss is at most `X` nats per token"},
+			&urfave.StringSliceFlag{Name: "data", Usage: "train on the text `FILE`, or in one region on REGION=FILE; austen and sotu are built in; repeatable"},
+			&urfave.Uint64Flag{Name: "seed", Value: 1, Usage: "draw parameters and samples by `SEED`"},
+			&urfave.IntFlag{Name: "seeds", Value: 1, Usage: "and by the `N-1` that follow it"},
+			&urfave.IntFlag{Name: "evals", Value: 50, Usage: "measure the held-out loss `N` times in a run"},
+			&urfave.IntFlag{Name: "windows", Value: 128, Usage: "on `N` held-out samples"},
+			&urfave.IntFlag{Name: "jobs", DefaultText: "as many as cores", Usage: "train `N` rounds at once"},
+			&urfave.StringFlag{Name: "dir", Usage: "keep what has been done in `DIR`, to resume it"},
+			&urfave.StringFlag{Name: "plot", Usage: "draw the losses over time and over tokens to the SVG `FILE`"},
+			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
+		},
+		Action: i.simulate,
+	}
+}
+
+func (i *invocation) simulate(c *urfave.Context) error {
+	if c.Args().Present() && !isFlag(c.Args().First()) {
+		return unknownCommand(c)
+	}
+	if _, err := i.arguments(c, 0, ""); err != nil {
+		return err
+	}
+	s, err := study(c)
+	if err != nil {
+		return err
+	}
+	if file := c.String("plot"); file != "" { // hours later would be too late to find out
+		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return together(c, fmt.Errorf("flag --plot: %w", err))
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	bar := newProgressBar(i.Err)
+	runs, failed := s.Run(c.Context, bar.show)
+	bar.clear()
+	if failed != nil && !errors.Is(failed, sim.ErrNotReached) {
+		if c.Context.Err() != nil {
+			return interruptedStudy(c, i)
+		}
+		return failed
+	}
+	report := sim.NewReport(s, runs)
+	report.Env = c.String("env")
+	if file := c.String("plot"); file != "" {
+		if err := writePlot(file, report); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		return cmp.Or(printJSON(i.Out, report), failed)
+	}
+	return cmp.Or(i.printReport(report), failed)
+}
+
+// interruptedStudy says what becomes of a simulation that was interrupted.
+func interruptedStudy(c *urfave.Context, i *invocation) error {
+	if dir := c.String("dir"); dir != "" {
+		fmt.Fprintf(i.Err, "kept in %s: the same command goes on from there\n", dir)
+	} else {
+		fmt.Fprintln(i.Err, "nothing is kept: with --dir DIR it could go on from here")
+	}
+	return errInterrupted
+}
+
+// study checks the flags of a simulation.
+func study(c *urfave.Context) (sim.Study, error) {
+	env, errEnv := readEnv(c.String("env"))
+	algos, errAlgo := sim.ParseAlgos(c.String("algo"))
+	params, step, errCost := modelCost(c)
+	j, errJob := simJob(c)
+	if err := together(c, errEnv, errAlgo, errCost, errJob, atLeast(c, "H", 0), atLeast(c, "seeds", 1), atLeast(c, "evals", 1),
+		atLeast(c, "windows", 1), atLeast(c, "jobs", 0), notBelow(c, "until-loss"), notBelow(c, "outer-lr"), notBelow(c, "outer-momentum")); err != nil {
+		return sim.Study{}, err
+	}
+	corpora, err := simTexts(c, j, len(env.Speeds))
+	if err != nil {
+		return sim.Study{}, together(c, err)
+	}
+	s := sim.Study{
+		Job: j, Env: env, Cost: sim.Cost{Up: 4 * params, Down: 4 * params, StepMS: step}, Algos: algos, H: c.Int("H"),
+		Outer:   optim.NesterovConfig{LR: c.Float64("outer-lr"), Beta: c.Float64("outer-momentum")},
+		Corpora: corpora, Seeds: c.Int("seeds"), Until: c.Float64("until-loss"), Evals: c.Int("evals"), Windows: c.Int("windows"),
+		Jobs: cmp.Or(c.Int("jobs"), runtime.GOMAXPROCS(0)),
+	}
+	if dir := c.String("dir"); dir != "" {
+		s.Store = &sim.Store{Dir: dir}
+	}
+	return s, together(c, s.Validate())
+}
+
+func notBelow(c *urfave.Context, flag string) error {
+	if x := c.Float64(flag); !(x >= 0) {
+		return fmt.Errorf("flag %s: %v is less than 0", dashed(flag), x)
+	}
+	return nil
+}
+
+// simJob is the preset with the settings of the flags.
+func simJob(c *urfave.Context) (*job.Job, error) {
+	j, err := job.Preset(c.String("preset"))
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	set := func(key, value string) { errs = append(errs, j.Set(key+"="+value)) }
+	for _, s := range c.StringSlice("set") {
+		errs = append(errs, j.Set(s))
+	}
+	if c.IsSet("K") {
+		set("K", strconv.Itoa(c.Int("K")))
+	}
+	if c.IsSet("alpha") {
+		set("alpha", strconv.FormatFloat(c.Float64("alpha"), 'g', -1, 64))
+	}
+	set("inflight", c.String("inflight"))
+	if text := c.String("tokens"); text != "" {
+		tokens, err := tokenCount(text)
+		errs = append(errs, err)
+		j.Tokens = tokens
+	}
+	j.Seed = c.Uint64("seed")
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return j, j.Validate()
+}
+
+// tokenCount reads a number of tokens such as 800k or 2M.
+func tokenCount(text string) (uint64, error) {
+	unit, digits := 1.0, text
+	if n := len(text); n > 1 {
+		if u, ok := map[byte]float64{'k': 1e3, 'K': 1e3, 'M': 1e6, 'G': 1e9}[text[n-1]]; ok {
+			unit, digits = u, text[:n-1]
+		}
+	}
+	x, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !(x > 0) || x*unit > 1e15 {
+		return 0, fmt.Errorf("flag --tokens: %q, want a number of tokens such as 800k or 2M", text)
+	}
+	return uint64(x * unit), nil
+}
+
+// simTexts opens the text of every region.
+func simTexts(c *urfave.Context, j *job.Job, regions int) ([]*data.Corpus, error) {
+	files, fallback := map[int]string{}, ""
+	for _, arg := range c.StringSlice("data") {
+		before, after, named := strings.Cut(arg, "=")
+		region, err := strconv.Atoi(before)
+		switch {
+		case !named || err != nil:
+			fallback = arg
+		case region < 0 || region >= regions:
+			return nil, fmt.Errorf("flag --data: %s: there are regions 0 to %d", arg, regions-1)
+		default:
+			files[region] = after
+		}
+	}
+	opened := map[string]*data.Corpus{}
+	var all []*data.Corpus
+	for region := range regions {
+		file := cmp.Or(files[region], fallback, j.Source.Name)
+		if opened[file] == nil {
+			corpus, err := openText(file)
+			if err != nil {
+				return nil, fmt.Errorf("flag --data: %w", err)
+			}
+			opened[file] = corpus
+		}
+		all = append(all, opened[file])
+	}
+	return all, nil
+}
+
+// openText opens an embedded text by its name, or a file.
+func openText(name string) (*data.Corpus, error) {
+	for _, source := range data.Embedded() {
+		if source.Name == name {
+			return data.Open(source, "")
+		}
+	}
+	source, err := data.Describe(sourceName(name), name)
+	if err != nil {
+		return nil, err
+	}
+	return data.Open(source, name)
+}

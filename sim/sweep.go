@@ -1,0 +1,168 @@
+package sim
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"halos/roles"
+)
+
+// Sweep is a Forecast for each of many settings.
+type Sweep struct {
+	Env      Env
+	Params   float64 // of the model
+	StepMS   float64 // a local step of the fastest worker
+	Steps    uint64  // local steps in all
+	H, K     []int
+	Codecs   []Codec
+	InFlight roles.InFlight
+}
+
+// Codec is how deltas and models are encoded on their way.
+type Codec struct {
+	Name  string
+	Bytes float64 // per parameter
+}
+
+// Codecs lists those that a sweep knows. Jobs have the first; the others say what one
+// would be worth.
+func Codecs() []Codec { return []Codec{{"f32", 4}, {"bf16", 2}, {"int8", 1}, {"int4", 0.5}} }
+
+// Row is one setting of a sweep and what it comes to.
+type Row struct {
+	Algo          Algo    `json:"algo"`
+	H             int     `json:"H"`
+	K             int     `json:"K"` // 0 where there is none
+	Codec         string  `json:"codec"`
+	Seconds       float64 `json:"seconds"`
+	WANGB         float64 `json:"wan_gb"` // 1e9 bytes between regions, both ways
+	StalenessMean float64 `json:"staleness_mean"`
+	StalenessMax  uint64  `json:"staleness_max"`
+	Utilisation   float64 `json:"utilisation"`
+	Unshipped     float64 `json:"unshipped"`
+	Link          float64 `json:"link"` // share of the time in which the busiest region's push or its answer is on the way; HALoS only
+}
+
+// Advice is the setting of HALoS to begin with.
+type Advice struct {
+	H      int    `json:"H"`
+	K      int    `json:"K"`
+	Codec  string `json:"codec"`
+	Reason string `json:"reason"`
+}
+
+// Rows forecasts every setting, those of a method together.
+func (s Sweep) Rows() []Row {
+	var rows []Row
+	for _, codec := range s.Codecs {
+		for _, h := range s.H {
+			for _, k := range s.K {
+				rows = append(rows, Row{Algo: HALoS, H: h, K: k, Codec: codec.Name})
+			}
+		}
+	}
+	for _, a := range []Algo{Async, DiLoCoDyn, DiLoCo} {
+		for _, codec := range s.Codecs {
+			for _, h := range s.H {
+				rows = append(rows, Row{Algo: a, H: h, Codec: codec.Name})
+			}
+		}
+	}
+	for _, codec := range s.Codecs {
+		rows = append(rows, Row{Algo: DDP, H: 1, Codec: codec.Name})
+	}
+	rows = append(rows, Row{Algo: Ideal, H: 1, Codec: s.Codecs[0].Name})
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range rows {
+		group.Go(func() error {
+			s.fill(&rows[i])
+			return nil
+		})
+	}
+	_ = group.Wait() // no forecast fails
+	return rows
+}
+
+// fill forecasts a row.
+func (s Sweep) fill(row *Row) {
+	p := s.plan(row)
+	r := Forecast(p)
+	row.Seconds, row.WANGB, row.Utilisation, row.Unshipped = r.Seconds, r.WANGB, r.Utilisation, r.Unshipped
+	row.StalenessMean, row.StalenessMax = r.StalenessMean, r.StalenessMax
+	if row.Algo == HALoS {
+		row.Link, _ = p.link()
+	}
+}
+
+func (s Sweep) plan(row *Row) Plan {
+	bytes := 0.0
+	for _, c := range s.Codecs {
+		if c.Name == row.Codec {
+			bytes = c.Bytes * s.Params
+		}
+	}
+	return Plan{
+		Algo: row.Algo, Env: s.Env, Cost: Cost{Up: bytes, Down: bytes, StepMS: s.StepMS},
+		H: row.H, K: row.K, Rescale: true, InFlight: s.InFlight, Steps: s.Steps,
+	}
+}
+
+// link returns the largest share of the time that a region's link is taken up by its
+// pushes and their answers if it pushes after every K updates, and which region's.
+func (p Plan) link() (share float64, region int) {
+	rates := make([]float64, len(p.Env.Speeds)) // updates per ms
+	regions, speeds := p.Env.workers()
+	for i, r := range regions {
+		local := p.Env.transfer(r, r, p.Cost.Up) + p.Env.transfer(r, r, p.Cost.Down)
+		steps := float64(p.Algo.localSteps(p.H, speeds[i], p.Rescale))
+		rates[r] += 1 / (local + steps*p.Cost.StepMS/speeds[i])
+	}
+	for r, rate := range rates {
+		ms := p.Env.transfer(r, 0, p.Cost.Up) + p.Env.transfer(0, r, p.Cost.Down)
+		if s := ms * rate / float64(p.K); s > share {
+			share, region = s, r
+		}
+	}
+	return share, region
+}
+
+const (
+	busyEnough = 0.95 // utilisation beyond which fewer local steps are the better ones
+	linkEnough = 0.5  // share of a link's time beyond which updates wait for long
+)
+
+// Advise chooses among the rows of HALoS in the codec that jobs have: local steps as
+// few as leave the workers busy, since every exchange is one to learn from, and
+// pushes as often as leave the links room.
+func (s Sweep) Advise(rows []Row) Advice {
+	var best *Row
+	better := func(row *Row) bool {
+		if best == nil {
+			return true
+		}
+		if row.H != best.H {
+			busy, was := row.Utilisation >= busyEnough, best.Utilisation >= busyEnough
+			return busy && (!was || row.H < best.H) || !busy && !was && row.Utilisation > best.Utilisation
+		}
+		room, had := row.Link <= linkEnough, best.Link <= linkEnough
+		return room && (!had || row.K < best.K) || !room && !had && row.Link < best.Link
+	}
+	for i := range rows {
+		if row := &rows[i]; row.Algo == HALoS && row.Codec == Codecs()[0].Name && better(row) {
+			best = row
+		}
+	}
+	if best == nil {
+		return Advice{}
+	}
+	_, region := s.plan(best).link()
+	reason := fmt.Sprintf("with H=%d workers compute %.0f %% of the time; with K=%d the busiest link, that of region %d, is taken up for %.0f %% of it",
+		best.H, 100*best.Utilisation, best.K, region, 100*best.Link)
+	if best.Link > linkEnough {
+		reason += ": a larger K or a codec with fewer bytes would relieve it"
+	}
+	return Advice{H: best.H, K: best.K, Codec: best.Codec, Reason: reason}
+}
