@@ -101,7 +101,7 @@ func refused(t *testing.T, o outcome, code int, want ...string) {
 }
 
 func TestHelpTeachesEachCommand(t *testing.T) {
-	commands := []string{"testnet", "init", "run", "join", "status", "generate", "eval", "bench", "version"}
+	commands := []string{"testnet", "init", "run", "join", "status", "generate", "eval", "sim", "bench", "version"}
 	top := run(t)
 	if top.code != codeOK || top.err != "" {
 		t.Errorf("halos alone: code %d, stderr %q", top.code, top.err)

@@ -13,7 +13,6 @@ import (
 
 	"halos/data"
 	"halos/job"
-	"halos/optim"
 	"halos/sim"
 )
 
@@ -22,6 +21,8 @@ func (i *invocation) simCommand() *urfave.Command {
 	for _, a := range sim.Algos() {
 		names = append(names, string(a))
 	}
+	forecast := i.forecastCommand()
+	forecast.OnUsageError, forecast.HideHelpCommand = i.badFlag, true
 	return &urfave.Command{
 		Name:      "sim",
 		Usage:     "train in virtual time: HALoS beside other methods, on any network",
@@ -45,7 +46,7 @@ run that was interrupted goes on where it was, by the same command.
     diloco-dyn:  the same with H by each worker's speed
     ddp:         all wait for all at every step
     ideal:       ddp at one site without a network, perfectly shared out`,
-		Subcommands: []*urfave.Command{i.forecastCommand()},
+		Subcommands: []*urfave.Command{forecast},
 		Flags: []urfave.Flag{
 			envFlag(),
 			&urfave.StringFlag{Name: "algo", Value: strings.Join(names, ","), Usage: "run the methods of `LIST`"},
@@ -60,10 +61,10 @@ run that was interrupted goes on where it was, by the same command.
 			&urfave.Float64Flag{Name: "outer-lr", DefaultText: "the paper's", Usage: "servers of async and diloco learn at `RATE`, per arrival"},
 			&urfave.Float64Flag{Name: "outer-momentum", DefaultText: "the paper's", Usage: "with momentum `X`"},
 			&urfave.StringFlag{Name: "tokens", DefaultText: "the preset's", Usage: "train on `N` tokens, such as 800k or 2M"},
-			&urfave.Float64Flag{Name: "until-loss", Usage: "end when the held-out loss is at most `X` nats per token"},
+			&urfave.Float64Flag{Name: "until-loss", DefaultText: "none", Usage: "end when the held-out loss is at most `X` nats per token"},
 			&urfave.StringSliceFlag{Name: "data", Usage: "train on the text `FILE`, or in one region on REGION=FILE; austen and sotu are built in; repeatable"},
 			&urfave.Uint64Flag{Name: "seed", Value: 1, Usage: "draw parameters and samples by `SEED`"},
-			&urfave.IntFlag{Name: "seeds", Value: 1, Usage: "and by the `N-1` that follow it"},
+			&urfave.IntFlag{Name: "seeds", Value: 1, Usage: "run each method from `N` seeds, that one and the next"},
 			&urfave.IntFlag{Name: "evals", Value: 50, Usage: "measure the held-out loss `N` times in a run"},
 			&urfave.IntFlag{Name: "windows", Value: 128, Usage: "on `N` held-out samples"},
 			&urfave.IntFlag{Name: "jobs", DefaultText: "as many as cores", Usage: "train `N` rounds at once"},
@@ -143,14 +144,22 @@ func study(c *urfave.Context) (sim.Study, error) {
 	}
 	s := sim.Study{
 		Job: j, Env: env, Cost: sim.Cost{Up: 4 * params, Down: 4 * params, StepMS: step}, Algos: algos, H: c.Int("H"),
-		Outer:   optim.NesterovConfig{LR: c.Float64("outer-lr"), Beta: c.Float64("outer-momentum")},
-		Corpora: corpora, Seeds: c.Int("seeds"), Until: c.Float64("until-loss"), Evals: c.Int("evals"), Windows: c.Int("windows"),
+		Outer: sim.Outer{LR: given(c, "outer-lr"), Beta: given(c, "outer-momentum")}, Corpora: corpora, Seeds: c.Int("seeds"), Until: c.Float64("until-loss"), Evals: c.Int("evals"), Windows: c.Int("windows"),
 		Jobs: cmp.Or(c.Int("jobs"), runtime.GOMAXPROCS(0)),
 	}
 	if dir := c.String("dir"); dir != "" {
 		s.Store = &sim.Store{Dir: dir}
 	}
 	return s, together(c, s.Validate())
+}
+
+// given is the value of a flag that may be left out.
+func given(c *urfave.Context, flag string) *float64 {
+	if !c.IsSet(flag) {
+		return nil
+	}
+	x := c.Float64(flag)
+	return &x
 }
 
 func notBelow(c *urfave.Context, flag string) error {

@@ -153,7 +153,7 @@ func counts(flag, list string) ([]int, error) {
 	for part := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(part))
 		if err != nil || n < 1 || n > 1<<20 {
-			return nil, fmt.Errorf("flag --%s: %q is not a list of whole numbers such as 8,16", flag, list)
+			return nil, fmt.Errorf("flag %s: %q is not a list of whole numbers such as 8,16", dashed(flag), list)
 		}
 		all = append(all, n)
 	}

@@ -151,7 +151,8 @@ func TestUntilLoss(t *testing.T) {
 func TestDivergenceIsAResult(t *testing.T) {
 	s := smallStudy(t)
 	s.Algos = []Algo{DiLoCo, DDP}
-	s.Outer = optim.NesterovConfig{LR: 1e20}
+	huge := 1e20
+	s.Outer = Outer{LR: &huge}
 	s.Job.Optimizer.Clip = 0
 	runs, err := s.Run(t.Context(), silent)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"halos/data"
 	"halos/job"
 	"halos/model"
-	"halos/optim"
 	"halos/tensor"
 	"halos/train"
 )
@@ -24,15 +23,21 @@ type Study struct {
 	Env     Env
 	Cost    Cost
 	Algos   []Algo
-	H       int                  // of all methods that have rounds; 0 = the job's for HALoS, the paper's for others
-	Outer   optim.NesterovConfig // LR and Beta of the baselines' servers; 0 = the paper's
-	Corpora []*data.Corpus       // [regions]
+	H       int // of all methods that have rounds; 0 = the job's for HALoS, the paper's for others
+	Outer   Outer
+	Corpora []*data.Corpus // [regions]
 	Seeds   int
 	Until   float64 // loss to end at; 0 = none
 	Evals   int     // of the global model in a run
 	Windows int     // held-out windows of one of them, for each text
 	Jobs    int
 	Store   *Store // nil: nothing is kept
+}
+
+// Outer changes what the paper gives the servers of the baselines.
+type Outer struct {
+	LR   *float64 // of an arrival; nil = the paper's
+	Beta *float64 // nil = the paper's
 }
 
 // Runs are those of one method, a result for each seed.
@@ -88,11 +93,11 @@ func (s Study) config(a Algo, j *job.Job) Config {
 		c.Roles.H = 1
 		c.Inner = train.NewAdamW(j.TrainConfig())
 	}
-	if s.Outer.LR > 0 {
-		c.Outer.LR = s.Outer.LR * float64(c.Outer.N)
+	if lr := s.Outer.LR; lr != nil {
+		c.Outer.LR = *lr * float64(c.Outer.N)
 	}
-	if s.Outer.Beta > 0 {
-		c.Outer.Beta = s.Outer.Beta
+	if beta := s.Outer.Beta; beta != nil {
+		c.Outer.Beta = *beta
 	}
 	return c
 }
@@ -147,7 +152,7 @@ func (s Study) settings() any {
 		Env            Env
 		Cost           Cost
 		H              int
-		Outer          optim.NesterovConfig
+		Outer          Outer
 		Texts          []string
 		Until          float64
 		Evals, Windows int

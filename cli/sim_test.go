@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"halos/sim"
+)
+
+// toySim are flags of a simulation that takes a moment.
+var toySim = []string{
+	"sim", "--tokens", "19200", "--evals", "5", "--windows", "8", "--H", "4",
+	"--set", "model.hidden_size=16", "--set", "model.num_hidden_layers=1", "--set", "model.num_attention_heads=2",
+	"--set", "model.intermediate_size=32", "--set", "model.max_position_embeddings=16", "--set", "batch=2",
+	"--set", "optimizer.warmup=5",
+}
+
+func with(args []string, more ...string) []string { return append(append([]string(nil), args...), more...) }
+
+func TestSim(t *testing.T) {
+	plot := filepath.Join(t.TempDir(), "out.svg")
+	o := run(t, with(toySim, "--seeds", "2", "--data", "2=sotu", "--plot", plot, "--json")...)
+	var r sim.Report
+	if err := json.Unmarshal([]byte(o.out), &r); err != nil || o.code != codeOK || o.err != "" {
+		t.Fatalf("%v: %+v", err, o)
+	}
+	if r.Schema != "halos.sim/1" || r.Env != "paper" || r.Preset != "tiny" || r.Tokens != 19200 || r.Seeds != 2 || len(r.Algorithms) != 6 {
+		t.Errorf("%+v", r)
+	}
+	for i, m := range r.Algorithms {
+		if m.Algo != sim.Algos()[i] || len(m.Runs.Runs) != 2 || m.ToTarget == nil || m.RatioToHALoS == nil || !(m.Loss < 5) || m.LossLeast > m.Loss || m.LossMost < m.Loss {
+			t.Errorf("%+v", m)
+		}
+		if m.Algo == sim.HALoS && (*m.RatioToHALoS != 1 || m.K == 0) {
+			t.Errorf("%+v", m)
+		}
+	}
+	isXML(t, plot, "polyline")
+	if o := run(t, with(toySim, "--algo", "halos,ddp")...); o.code != codeOK || !strings.Contains(o.out, "unshipped") || strings.Count(o.out, "\n") != 5 {
+		t.Errorf("%+v", o)
+	}
+}
+
+func isXML(t *testing.T, file, element string) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	found := 0
+	for d := xml.NewDecoder(f); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start, ok := token.(xml.StartElement); ok && start.Name.Local == element {
+			found++
+		}
+	}
+	if found == 0 {
+		t.Errorf("%s has no %s", file, element)
+	}
+}
+
+func TestSimStopsAndGoesOn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "kept")
+	args := with(toySim, "--algo", "halos,async", "--dir", dir, "--json")
+	want := run(t, args...)
+	if again := run(t, args...); want.code != codeOK || again.out != want.out {
+		t.Errorf("%+v\nand again %+v", want, again)
+	}
+	refused(t, run(t, with(args, "--K", "9")...), codeFailed, "holds a simulation with other settings", dir)
+}
+
+func TestSimUntilLoss(t *testing.T) {
+	args := with(toySim, "--algo", "ddp", "--until-loss")
+	if o := run(t, with(args, "4.9")...); o.code != codeOK || !strings.Contains(o.out, "to loss 4.9") {
+		t.Errorf("%+v", o)
+	}
+	o := run(t, with(args, "0.1")...)
+	if !strings.Contains(o.out, "to loss 0.1") {
+		t.Errorf("what was reached is not printed: %+v", o)
+	}
+	o.out = ""
+	refused(t, o, codeFailed, "target loss not reached", "0.1", "19200 tokens", "--tokens")
+}
+
+// The paper's experiment: seconds and GB of each method at its settings.
+func TestForecast(t *testing.T) {
+	o := run(t, "sim", "forecast", "--env", "paper", "--as", "pythia-70m", "--json")
+	var f forecast
+	if err := json.Unmarshal([]byte(o.out), &f); err != nil || o.code != codeOK || o.err != "" {
+		t.Fatalf("%v: %+v", err, o)
+	}
+	want := map[sim.Algo]float64{sim.HALoS: 2434.4, sim.Async: 4098.2, sim.DiLoCoDyn: 12623.1, sim.DiLoCo: 18803.8, sim.DDP: 216841.3, sim.Ideal: 2367.2}
+	for _, r := range f.Rows {
+		if r.Codec != "f32" || r.H != r.Algo.PaperH() || r.Algo == sim.HALoS && r.K != 32 {
+			continue
+		}
+		if math.Abs(r.Seconds-want[r.Algo]) > 0.05 || r.Algo == sim.HALoS && (math.Abs(r.WANGB-149.3) > 0.05 || math.Abs(r.Unshipped-0.28) > 0.006) {
+			t.Errorf("%+v, want %v s", r, want[r.Algo])
+		}
+		delete(want, r.Algo)
+	}
+	if len(want) > 0 || f.Schema != "halos.forecast/1" || f.Advice.Reason == "" || f.InFlight != "paper" {
+		t.Errorf("no row for %v; %+v", want, f.Advice)
+	}
+	if o := run(t, "sim", "forecast"); o.code != codeOK || !strings.Contains(o.out, "begin with H=") {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestForecastOfAFile(t *testing.T) {
+	file := write(t, "env.yaml", []byte("num_regions: 2\nnetwork_bandwidths: [[10, 0.1], [0.1, 10]]\nworker_speeds: [[1, 1], [0.5]]\n"))
+	o := run(t, "sim", "forecast", "--env", file, "--params", "1e6", "--step-time", "50ms", "--steps", "1000", "--H", "4", "--K", "2", "--codec", "f32", "--json")
+	var f forecast
+	if err := json.Unmarshal([]byte(o.out), &f); err != nil || o.code != codeOK || len(f.Rows) != 6 || f.InFlight != "carry" {
+		t.Fatalf("%v: %+v", err, o)
+	}
+}
+
+func TestBadSim(t *testing.T) {
+	bad := write(t, "bad.yaml", []byte("num_regions: 2\nnetwork_bandwidths: [[10, null], [0.1, 10]]\nworker_speeds: [[1, 0], []]\n"))
+	for _, c := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"faults of an environment", []string{"sim", "--env", bad}, []string{bad, "network_bandwidths[0][1]", "worker_speeds[0][1]", "region 1 has no workers"}},
+		{"the same for a forecast", []string{"sim", "forecast", "--env", bad}, []string{bad, "network_bandwidths[0][1]", "worker_speeds[0][1]"}},
+		{"no environment", []string{"sim", "--env", "nowhere.yaml"}, []string{"--env", "nowhere.yaml"}},
+		{"algorithm", []string{"sim", "--algo", "halos,sgd"}, []string{"sgd", "diloco"}},
+		{"algorithm twice", []string{"sim", "--algo", "halos,halos"}, []string{"twice"}},
+		{"tokens", []string{"sim", "--tokens", "many"}, []string{"--tokens", "800k"}},
+		{"too few tokens", []string{"sim", "--tokens", "10"}, []string{"tokens"}},
+		{"as", []string{"sim", "--as", "gpt-5"}, []string{"--as", "pythia-70m"}},
+		{"half a cost", []string{"sim", "--params", "1e6"}, []string{"--step-time"}},
+		{"no region 4", []string{"sim", "--data", "4=sotu"}, []string{"4=sotu", "0 to 3"}},
+		{"no text", []string{"sim", "--data", "nowhere.txt"}, []string{"--data", "nowhere.txt"}},
+		{"inflight", []string{"sim", "--inflight", "drop"}, []string{"inflight", "drop"}},
+		{"alpha", []string{"sim", "--alpha", "2"}, []string{"alpha"}},
+		{"seeds", []string{"sim", "--seeds", "0"}, []string{"--seeds"}},
+		{"loss", []string{"sim", "--until-loss", "-1"}, []string{"--until-loss"}},
+		{"plot", []string{"sim", "--plot", "nowhere/out.svg"}, []string{"--plot", "nowhere"}},
+		{"sub-command", []string{"sim", "forcast"}, []string{"forecast"}},
+		{"list of H", []string{"sim", "forecast", "--H", "8,x"}, []string{"-H", "8,16"}},
+		{"codec", []string{"sim", "forecast", "--codec", "fp8"}, []string{"fp8", "int8"}},
+		{"steps", []string{"sim", "forecast", "--steps", "0"}, []string{"--steps"}},
+		{"unknown flag", []string{"sim", "forecast", "--stepps", "1"}, []string{"--stepps", "--steps"}},
+	} {
+		t.Run(c.name, func(t *testing.T) { refused(t, run(t, c.args...), codeUsage, c.want...) })
+	}
+}
