@@ -22,7 +22,9 @@ var toySim = []string{
 	"--set", "optimizer.warmup=5",
 }
 
-func with(args []string, more ...string) []string { return append(append([]string(nil), args...), more...) }
+func with(args []string, more ...string) []string {
+	return append(append([]string(nil), args...), more...)
+}
 
 func TestSim(t *testing.T) {
 	plot := filepath.Join(t.TempDir(), "out.svg")
