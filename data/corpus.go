@@ -6,10 +6,9 @@
 package data
 
 import (
-	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -18,13 +17,10 @@ import (
 	"slices"
 )
 
-// Texts within the program.
-var (
-	//go:embed austen.txt.gz
-	austenGzip []byte
-	//go:embed sotu.txt.gz
-	sotuGzip []byte
-)
+// embedded holds the texts within the program, each in the file NAME.txt.gz.
+//
+//go:embed austen.txt.gz sotu.txt.gz
+var embedded embed.FS
 
 // Embedded lists the sources whose texts are within the program.
 func Embedded() []Source { return []Source{Austen(), StateOfTheUnion()} }
@@ -80,17 +76,11 @@ func Open(s Source, file string) (*Corpus, error) {
 func read(s Source, file string) ([]byte, error) {
 	var text []byte
 	var err error
-	switch {
-	case file != "":
+	if file != "" {
 		text, err = readFile(file, s.Bytes)
-	case s.Name == Austen().Name:
+	} else {
 		file = "the embedded text"
-		text, err = inflate(austenGzip)
-	case s.Name == StateOfTheUnion().Name:
-		file = "the embedded text"
-		text, err = inflate(sotuGzip)
-	default:
-		err = fmt.Errorf("its text is not part of this program: name the file that holds it with --data %s=FILE", s.Name)
+		text, err = inflate(s.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -126,8 +116,14 @@ func wrongLength(file string, got, want int64) error {
 	return fmt.Errorf("%s has %d bytes, the job's text has %d: use the same file as the job's first machine", file, got, want)
 }
 
-func inflate(packed []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(packed))
+// inflate returns the text of name that is within the program.
+func inflate(name string) ([]byte, error) {
+	packed, err := embedded.Open(name + ".txt.gz")
+	if err != nil {
+		return nil, fmt.Errorf("its text is not part of this program: name the file that holds it with --data %s=FILE", name)
+	}
+	defer packed.Close()
+	r, err := gzip.NewReader(packed)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestAustenHoldsOutItsShortestNovel(t *testing.T) {
-	text, err := inflate(austenGzip)
+	text, err := inflate(Austen().Name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,10 +22,9 @@ type halos struct {
 	resuming bool // what has been sent before is not sent again
 }
 
-// What no run uses up.
 const (
-	endless = 1 << 50 // samples
-	window  = 1 << 20 // deltas that are not durable
+	endless = 1 << 50 // samples that no run uses up
+	window  = 2       // deltas that may not be durable: few, so that servers soon let go of them
 )
 
 func newHalos(r *run) *halos {
@@ -69,7 +68,11 @@ func (h *halos) introduce() error {
 		if err := h.fromLPS(w.region, h.lps[w.region].Step(hello)); err != nil {
 			return err
 		}
-		h.gps.Step(roles.Ask{Client: strconv.Itoa(w.region), Speed: h.speeds[w.region]})
+	}
+	for region, speed := range h.speeds {
+		if err := h.fromGPS(h.gps.Step(roles.Ask{Client: strconv.Itoa(region), Speed: speed})); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func (ref *reference) config(t *testing.T) Config {
 // replay compares every event that the trace names, up to the end.
 func (ref *reference) replay(t *testing.T) {
 	r := newRun(t.Context(), ref.config(t), newQuadratic(ref), append([]float32(nil), ref.Problem.Initial...))
-	defer r.crew.dismiss()
+	defer r.dismiss()
 	for i, w := range r.workers {
 		if w.steps != ref.LocalSteps[i] {
 			t.Fatalf("worker %d takes %d local steps, want %d", i, w.steps, ref.LocalSteps[i])

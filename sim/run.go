@@ -14,6 +14,7 @@ import (
 type run struct {
 	Config
 	ctx     context.Context
+	cancel  context.CancelFunc
 	learner Learner
 	crew    *crew
 	method  method
@@ -61,7 +62,7 @@ func Run(ctx context.Context, c Config, learner Learner, initial []float32) (Res
 		return Result{}, err
 	}
 	r := newRun(ctx, c, learner, initial)
-	defer r.crew.dismiss()
+	defer r.dismiss()
 	err := r.begin()
 	for err == nil && !r.ended {
 		err = r.event()
@@ -70,7 +71,8 @@ func Run(ctx context.Context, c Config, learner Learner, initial []float32) (Res
 }
 
 func newRun(ctx context.Context, c Config, learner Learner, initial []float32) *run {
-	r := &run{Config: c, ctx: ctx, learner: learner, global: initial}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &run{Config: c, ctx: ctx, cancel: cancel, learner: learner, global: initial}
 	regions, speeds := c.Env.workers()
 	for i, region := range regions {
 		r.workers = append(r.workers, &worker{
@@ -90,6 +92,12 @@ func newRun(ctx context.Context, c Config, learner Learner, initial []float32) *
 		r.method = newSynchronous(r)
 	}
 	return r
+}
+
+// dismiss ends the crew, in the middle of rounds that nobody waits for any more.
+func (r *run) dismiss() {
+	r.cancel()
+	r.crew.dismiss()
 }
 
 // begin measures the first model and gives out the first rounds.

@@ -56,7 +56,7 @@ func (s *Store) run(ctx context.Context, name string, c Config, learner *Texts, 
 	}
 	// The rounds in training when ctx ends are part of the state.
 	r := newRun(context.WithoutCancel(ctx), c, learner, initial)
-	defer r.crew.dismiss()
+	defer r.dismiss()
 	begun, err := s.resume(r, under, learner)
 	if err != nil {
 		return res, err
