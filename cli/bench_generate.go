@@ -48,7 +48,7 @@ beside a STREAM triad over as many bytes, measured in turn with it.
 			&urfave.StringFlag{Name: "preset", Value: "small", Usage: "write with the model of `NAME`: " + strings.Join(job.PresetNames(), ", ")},
 			threadsFlag(),
 			&urfave.IntFlag{Name: "tokens", DefaultText: "as many as the context holds, at most 128", Usage: "write `N` tokens"},
-			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
+			jsonFlag(),
 		},
 		Action: func(c *urfave.Context) error {
 			if _, err := i.arguments(c, 0, "preset"); err != nil {

@@ -80,7 +80,7 @@ that it overwrites, uncounted.
 			&urfave.StringFlag{Name: "preset", DefaultText: "all", Usage: "take the products of `NAME`: " + strings.Join(job.PresetNames(), ", ")},
 			threadsFlag(),
 			&urfave.IntFlag{Name: "elements", Value: 70_000_000, Usage: "update a model of `N` parameters"},
-			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
+			jsonFlag(),
 		},
 		Action: func(c *urfave.Context) error {
 			if _, err := i.arguments(c, 0, "preset"); err != nil {

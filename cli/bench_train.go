@@ -67,7 +67,7 @@ tokens. What is computed again with --recompute does not count.`,
 			&urfave.IntFlag{Name: "context", DefaultText: "the preset's", Usage: "of `N` tokens each"},
 			&urfave.IntFlag{Name: "steps", DefaultText: "as many as take 10 seconds", Usage: "measure `N` steps"},
 			&urfave.BoolFlag{Name: "recompute", DisableDefaultText: true, Usage: "compute activations twice rather than hold them"},
-			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
+			jsonFlag(),
 		},
 		Action: func(c *urfave.Context) error {
 			if _, err := i.arguments(c, 0, "preset"); err != nil {

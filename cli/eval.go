@@ -45,7 +45,7 @@ manifest reads the part held out of FILE.`,
 			&urfave.StringFlag{Name: "data", Usage: "read `FILE`, or the held-out part of the job's text by NAME=FILE"},
 			&urfave.IntFlag{Name: "windows", Value: 512, Usage: "read `N` pieces of the model's context, evenly spread, 0 = all"},
 			threadsFlag(),
-			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
+			jsonFlag(),
 		},
 		Action: i.eval,
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -21,12 +20,14 @@ func (i *invocation) simCommand() *urfave.Command {
 	for _, a := range sim.Algos() {
 		names = append(names, string(a))
 	}
-	forecast := i.forecastCommand()
-	forecast.OnUsageError, forecast.HideHelpCommand = i.badFlag, true
+	subcommands := []*urfave.Command{i.forecastCommand(), i.compareCommand()}
+	for _, c := range subcommands {
+		c.OnUsageError, c.HideHelpCommand = i.badFlag, true
+	}
 	return &urfave.Command{
 		Name:      "sim",
 		Usage:     "train in virtual time: HALoS beside other methods, on any network",
-		UsageText: "halos sim [flags]\n   halos sim forecast [flags]",
+		UsageText: "halos sim [flags]\n   halos sim forecast [flags]\n   halos sim compare [flags] [NAME=]FILE...",
 		Description: `Really trains a model, with the servers that run on the network too, while the time
 that machines and links would take is only counted. So it says what a network that
 nobody has rented yet would do to learning, and how HALoS compares:
@@ -46,7 +47,7 @@ run that was interrupted goes on where it was, by the same command.
     diloco-dyn:  the same with H by each worker's speed
     ddp:         all wait for all at every step
     ideal:       ddp at one site without a network, perfectly shared out`,
-		Subcommands: []*urfave.Command{forecast},
+		Subcommands: subcommands,
 		Flags: []urfave.Flag{
 			envFlag(),
 			&urfave.StringFlag{Name: "algo", Value: strings.Join(names, ","), Usage: "run the methods of `LIST`"},
@@ -69,8 +70,7 @@ run that was interrupted goes on where it was, by the same command.
 			&urfave.IntFlag{Name: "windows", Value: 128, Usage: "on `N` held-out samples"},
 			&urfave.IntFlag{Name: "jobs", DefaultText: "as many as cores", Usage: "train `N` rounds at once"},
 			&urfave.StringFlag{Name: "dir", Usage: "keep what has been done in `DIR`, to resume it"},
-			&urfave.StringFlag{Name: "plot", Usage: "draw the losses over time and over tokens to the SVG `FILE`"},
-			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
+			plotFlag(), jsonFlag(),
 		},
 		Action: i.simulate,
 	}
@@ -87,14 +87,8 @@ func (i *invocation) simulate(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	if file := c.String("plot"); file != "" { // hours later would be too late to find out
-		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
-		if err != nil {
-			return together(c, fmt.Errorf("flag --plot: %w", err))
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
+	if err := canPlot(c); err != nil { // hours later would be too late to find out
+		return err
 	}
 	bar := newProgressBar(i.Err)
 	runs, failed := s.Run(c.Context, bar.show)
@@ -107,15 +101,7 @@ func (i *invocation) simulate(c *urfave.Context) error {
 	}
 	report := sim.NewReport(s, runs)
 	report.Env = c.String("env")
-	if file := c.String("plot"); file != "" {
-		if err := writePlot(file, report); err != nil {
-			return err
-		}
-	}
-	if c.Bool("json") {
-		return cmp.Or(printJSON(i.Out, report), failed)
-	}
-	return cmp.Or(i.printReport(report), failed)
+	return cmp.Or(i.show(c, report), failed)
 }
 
 // interruptedStudy says what becomes of a simulation that was interrupted.

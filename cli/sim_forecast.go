@@ -75,7 +75,7 @@ worth.`,
 			&urfave.StringFlag{Name: "K", Value: "4,8,16,32,64", Usage: "try pushes after `LIST` updates"},
 			&urfave.StringFlag{Name: "codec", Value: "f32,bf16,int8", Usage: "try the codecs of `LIST`: f32, bf16, int8, int4"},
 			&urfave.StringFlag{Name: "inflight", DefaultText: "paper with --env paper, else carry", Usage: "with deltas applied while a push travels do `WHAT`: carry or paper"},
-			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
+			jsonFlag(),
 		},
 		Action: func(c *urfave.Context) error {
 			if _, err := i.arguments(c, 0, "env"); err != nil {

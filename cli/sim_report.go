@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	urfave "github.com/urfave/cli/v2"
+
 	"halos/sim"
 	"halos/testnet"
 )
@@ -16,8 +18,12 @@ import (
 // printReport prints a study as a table.
 func (i *invocation) printReport(r sim.Report) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s in %s, %d tokens, seeds %d to %d, inflight %s\n\nalgorithm\tH\tK\ttime\tto loss %.4g\tratio\tloss\t(from\tto)\tbusy\tWAN GB\tstaleness\t(max)\tunshipped\t\n",
-		r.Preset, r.Env, r.Tokens, r.Seed, r.Seed+uint64(r.Seeds)-1, r.InFlight, r.Target)
+	inflight := ""
+	if r.InFlight != "" {
+		inflight = ", inflight " + r.InFlight
+	}
+	fmt.Fprintf(&b, "%s%s\n\nalgorithm\tH\tK\ttime\tto loss %.4g\tratio\tloss\t(from\tto)\tbusy\tWAN GB\tstaleness\t(max)\tunshipped\t\n",
+		r.Study(), inflight, r.Target)
 	for _, m := range r.Algorithms {
 		k, to, ratio := "-", "-", "-"
 		if m.K > 0 {
@@ -30,11 +36,11 @@ func (i *invocation) printReport(r sim.Report) error {
 			ratio = fmt.Sprintf("%.2f", *m.RatioToHALoS)
 		}
 		fmt.Fprintf(&b, "%s\t%d\t%s\t%s\t%s\t%s\t%.4f\t(%.4f\t%.4f)\t%.1f %%\t%.4g\t%.1f\t(%d)\t%.1f %%\t\n",
-			m.Algo, m.H, k, duration(m.Seconds), to, ratio, m.Loss, m.LossLeast, m.LossMost, 100*m.Utilisation, m.WANGB, m.StalenessMean, m.StalenessMax, 100*m.Unshipped)
+			m.Name, m.H, k, duration(m.Seconds), to, ratio, m.Loss, m.LossLeast, m.LossMost, 100*m.Utilisation, m.WANGB, m.StalenessMean, m.StalenessMax, 100*m.Unshipped)
 	}
 	for _, m := range r.Algorithms {
 		if m.Diverged > 0 {
-			fmt.Fprintf(&b, "\n%s: %d of %d runs diverged and are left out", m.Algo, m.Diverged, len(m.Runs.Runs))
+			fmt.Fprintf(&b, "\n%s: %d of %d runs diverged and are left out", m.Name, m.Diverged, len(m.Runs.Runs))
 		}
 	}
 	return table(i.Out, b.String())
@@ -83,7 +89,37 @@ func (p *progressBar) clear() {
 	}
 }
 
-// writePlot draws the losses of a study to a file.
+func plotFlag() urfave.Flag {
+	return &urfave.StringFlag{Name: "plot", Usage: "draw the losses over time and over tokens to the SVG `FILE`"}
+}
+
+// canPlot makes the file that --plot names, or says why that cannot be done.
+func canPlot(c *urfave.Context) error {
+	file := c.String("plot")
+	if file == "" {
+		return nil
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return together(c, fmt.Errorf("flag --plot: %w", err))
+	}
+	return f.Close()
+}
+
+// show prints a report, and draws it where --plot says.
+func (i *invocation) show(c *urfave.Context, r sim.Report) error {
+	if file := c.String("plot"); file != "" {
+		if err := writePlot(file, r); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		return printJSON(i.Out, r)
+	}
+	return i.printReport(r)
+}
+
+// writePlot draws the losses of a report to a file.
 func writePlot(file string, r sim.Report) error {
 	f, err := os.Create(file)
 	if err != nil {

@@ -50,6 +50,47 @@ func TestSim(t *testing.T) {
 	}
 }
 
+func TestCompare(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, args ...string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(run(t, with(toySim, with(args, "--json")...)...).out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ours, paper, ddp := file("ours.json", "--algo", "halos"), file("paper.json", "--algo", "halos", "--inflight", "paper"), file("ddp.json", "--algo", "ddp")
+	plot := filepath.Join(dir, "out.svg")
+	o := run(t, "sim", "compare", "--target", "4.9", "--plot", plot, "--json", ours, "as <published>="+paper, ddp)
+	var r sim.Report
+	if err := json.Unmarshal([]byte(o.out), &r); err != nil || o.code != codeOK || o.err != "" {
+		t.Fatalf("%v: %+v", err, o)
+	}
+	if r.Target != 4.9 || r.InFlight != "" || len(r.Algorithms) != 3 {
+		t.Errorf("%+v", r)
+	}
+	for i, name := range []string{"halos", "as <published>", "ddp"} {
+		if m := r.Algorithms[i]; m.Name != name || len(m.Runs.Runs) != 1 || m.ToTarget == nil || m.RatioToHALoS == nil || (*m.RatioToHALoS == 1) != (i == 0) {
+			t.Errorf("%+v", m)
+		}
+	}
+	isXML(t, plot, "polyline")
+	if o := run(t, "sim", "compare", ours, ddp); o.code != codeOK || !strings.Contains(o.out, "inflight carry") || strings.Count(o.out, "\n") != 5 {
+		t.Errorf("%+v", o)
+	}
+
+	longer := file("longer.json", "--algo", "ddp", "--tokens", "38400")
+	refused(t, run(t, "sim", "compare", ours, longer), codeFailed, "19200 tokens", "38400 tokens", "cannot be compared")
+	refused(t, run(t, "sim", "compare"), codeUsage, "no file")
+	refused(t, run(t, "sim", "compare", plot), codeFailed, plot, "halos sim --json")
+	refused(t, run(t, "sim", "compare", ours+"x"), codeFailed, "ours.jsonx")
+	forecast := filepath.Join(dir, "forecast.json")
+	if err := os.WriteFile(forecast, []byte(`{"schema": "halos.forecast/1"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, run(t, "sim", "compare", forecast), codeFailed, forecast, "halos.forecast/1", "halos.sim/1")
+}
+
 func isXML(t *testing.T, file, element string) {
 	t.Helper()
 	f, err := os.Open(file)

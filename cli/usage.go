@@ -173,3 +173,7 @@ func required(c *urfave.Context, flag, what string) error {
 func together(c *urfave.Context, errs ...error) error {
 	return usage(nameOf(c), errors.Join(errs...))
 }
+
+func jsonFlag() urfave.Flag {
+	return &urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"}
+}

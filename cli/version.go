@@ -36,7 +36,7 @@ func (i *invocation) versionCommand() *urfave.Command {
 		Usage:       "say which version this is",
 		UsageText:   "halos version [--json]",
 		Description: "Nodes of one job must have the same wire protocol and manifest format.",
-		Flags:       []urfave.Flag{&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"}},
+		Flags:       []urfave.Flag{jsonFlag()},
 		Action: func(c *urfave.Context) error {
 			if _, err := i.arguments(c, 0, ""); err != nil {
 				return err

@@ -3,6 +3,7 @@ package sim
 import (
 	"bufio"
 	"fmt"
+	"html"
 	"io"
 	"math"
 	"strconv"
@@ -53,17 +54,29 @@ func (r Report) WriteSVG(w io.Writer) error {
 
 func (r Report) legend(p func(string, ...any)) {
 	at := 70
-	for _, m := range r.Algorithms {
-		p(`<line x1="%d" y1="26" x2="%d" y2="26" stroke="%s" stroke-width="%s"/><text x="%d" y="31">%s</text>`, at, at+28, colours[m.Algo], strokeOf(m.Algo), at+34, m.Algo)
-		at += 60 + 9*len(m.Algo)
+	for i, m := range r.Algorithms {
+		p(`<line x1="%d" y1="26" x2="%d" y2="26"%s/><text x="%d" y="31">%s</text>`, at, at+28, r.stroke(i), at+34, html.EscapeString(m.Name))
+		at += 60 + 9*len(m.Name)
 	}
 }
 
-func strokeOf(a Algo) string {
+// stroke is how the lines of a method are drawn: those of a method's first settings in
+// full, others dashed.
+func (r Report) stroke(method int) string {
+	a, width, dashes := r.Algorithms[method].Algo, 1.8, 0
 	if a == HALoS {
-		return "3"
+		width = 3
 	}
-	return "1.8"
+	for _, m := range r.Algorithms[:method] {
+		if m.Algo == a {
+			dashes++
+		}
+	}
+	stroke := fmt.Sprintf(` stroke="%s" stroke-width="%g"`, colours[a], width)
+	if dashes > 0 {
+		stroke += fmt.Sprintf(` stroke-dasharray="%g %d"`, 12/float64(dashes), 4)
+	}
+	return stroke
 }
 
 // shown are the points of a curve that are drawn: the first, before any training, is
@@ -134,15 +147,15 @@ func (a *panel) lines(p func(string, ...any), r Report) {
 	p(`<clipPath id="area%.0f"><rect x="%.1f" y="%d" width="%d" height="%d"/></clipPath><g clip-path="url(#area%.0f)" fill="none" stroke-linejoin="round">`,
 		a.left, a.left, panelTop, panelWidth+2, panelBottom-panelTop, a.left)
 	for i := range r.Algorithms {
-		m := r.Algorithms[len(r.Algorithms)-1-i]
-		for _, run := range m.Runs.Runs {
+		method := len(r.Algorithms) - 1 - i
+		for _, run := range r.Algorithms[method].Runs.Runs {
 			path := ""
 			for _, point := range shown(run) {
 				x, y := a.at(a.x(point), point.Loss)
 				path += fmt.Sprintf(" %.1f,%.1f", x, y)
 			}
 			if path != "" {
-				p(`<polyline points="%s" stroke="%s" stroke-width="%s"/>`, path[1:], colours[m.Algo], strokeOf(m.Algo))
+				p(`<polyline points="%s"%s/>`, path[1:], r.stroke(method))
 			}
 		}
 	}

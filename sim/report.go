@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 )
@@ -8,7 +10,7 @@ import (
 // ReportSchema names the form of a report as JSON.
 const ReportSchema = "halos.sim/1"
 
-// Report sums up a study.
+// Report sums up a study, or several that are compared.
 type Report struct {
 	Schema     string   `json:"schema"`
 	Env        string   `json:"env"`
@@ -16,13 +18,14 @@ type Report struct {
 	Tokens     uint64   `json:"tokens"` // of a run that does not end earlier
 	Seed       uint64   `json:"seed"`   // the first
 	Seeds      int      `json:"seeds"`
-	InFlight   string   `json:"inflight"`
+	InFlight   string   `json:"inflight"`    // "" where compared studies differ
 	Target     float64  `json:"target_loss"` // nats per token: that of --until-loss, or the lowest that all runs have reached
 	Algorithms []Method `json:"algorithms"`
 }
 
 // Method sums up the runs of a method: means over those that have not diverged.
 type Method struct {
+	Name string `json:"name"` // in tables and pictures
 	Runs
 	Seconds       float64  `json:"seconds"`           // of virtual time, to the end
 	ToTarget      *float64 `json:"seconds_to_target"` // to the first measurement at or below the target; null if a run has none
@@ -48,11 +51,54 @@ func NewReport(s Study, all []Runs) Report {
 		r.Target = CommonLoss(all)
 	}
 	for _, runs := range all {
-		r.Algorithms = append(r.Algorithms, newMethod(runs, r.Target))
+		r.Algorithms = append(r.Algorithms, newMethod(string(runs.Algo), runs, r.Target))
 	}
+	r.rate()
+	return r
+}
+
+// Compare joins the methods of reports, which must be of equally long trainings in the
+// same environment, from the same seeds. Their runs are compared at the loss target, or
+// if that is 0 at the lowest that all have reached.
+func Compare(reports []Report, target float64) (Report, error) {
+	if len(reports) == 0 {
+		return Report{}, errors.New("no report")
+	}
+	joint := reports[0]
+	joint.Target, joint.Algorithms = target, nil
+	var all []Runs
+	var names []string
+	for _, r := range reports {
+		if r.Study() != joint.Study() {
+			return Report{}, fmt.Errorf("a report of %s and one of %s cannot be compared", joint.Study(), r.Study())
+		}
+		if r.InFlight != joint.InFlight {
+			joint.InFlight = ""
+		}
+		for _, m := range r.Algorithms {
+			all, names = append(all, m.Runs), append(names, m.Name)
+		}
+	}
+	if target == 0 {
+		joint.Target = CommonLoss(all)
+	}
+	for i, runs := range all {
+		joint.Algorithms = append(joint.Algorithms, newMethod(names[i], runs, joint.Target))
+	}
+	joint.rate()
+	return joint, nil
+}
+
+// Study says what was studied, for people.
+func (r Report) Study() string {
+	return fmt.Sprintf("%s in %s, %d tokens, seeds %d to %d", r.Preset, r.Env, r.Tokens, r.Seed, r.Seed+uint64(r.Seeds)-1)
+}
+
+// rate sets the ratios to the first method that is HALoS.
+func (r *Report) rate() {
 	ours := slices.IndexFunc(r.Algorithms, func(m Method) bool { return m.Algo == HALoS })
 	if ours < 0 || r.Algorithms[ours].ToTarget == nil {
-		return r
+		return
 	}
 	for i := range r.Algorithms {
 		if m := &r.Algorithms[i]; m.ToTarget != nil {
@@ -60,11 +106,10 @@ func NewReport(s Study, all []Runs) Report {
 			m.RatioToHALoS = &ratio
 		}
 	}
-	return r
 }
 
-func newMethod(runs Runs, target float64) Method {
-	m := Method{Runs: runs, LossLeast: math.MaxFloat64}
+func newMethod(name string, runs Runs, target float64) Method {
+	m := Method{Name: name, Runs: runs, LossLeast: math.MaxFloat64}
 	n, toTarget, reached := 0.0, 0.0, 0
 	for _, r := range runs.Runs {
 		if r.Diverged {
