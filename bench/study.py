@@ -2,135 +2,178 @@
 """Runs the experiments of docs/results.md with halos sim.
 
     make build
-    python3 bench/study.py search --out search.jsonl     tries settings of each method, from one seed
-    python3 bench/study.py final  --out final.jsonl      runs the best ones from three other seeds
-    python3 bench/study.py tables search.jsonl final.jsonl   writes the tables of docs/results.md
+    python3 bench/study.py search --out search.jsonl   every setting of docs/search.csv, from one seed
+    python3 bench/study.py final  --out final          the chosen ones and variants, from three other seeds
+    python3 bench/study.py tables --out final          what docs/results.md shows of the latter
 
-Each line of a file is one run. Runs that a file has are not repeated, so a command that
-was stopped goes on where it was. Every run has one core, as many run at once as --jobs
-says. With --print the commands are printed instead.
+What --out has already is not run again, so a command that was stopped goes on where it
+was. Each run has one core, and as many go on at once as --jobs says. With --print the
+commands are printed instead.
 """
 
 import argparse
 import concurrent.futures
-import itertools
+import csv
 import json
 import os
 import pathlib
-import random
+import statistics
 import subprocess
 import sys
 import time
 
-# The paper's clock, as many local steps as the paper's experiment has (98,304) and its
-# schedule, with a transformer that one core trains in a minute or two.
+# The clock, the number of local steps (98,304) and the schedule of the HALoS paper's
+# experiment, with a transformer that one core trains in a minute or two.
 COMMON = """--set model.hidden_size=64 --set model.num_hidden_layers=2 --set model.num_attention_heads=4
 --set model.intermediate_size=256 --set batch=1 --set global_batch=16 --set optimizer.warmup=300
 --tokens 6291456 --evals 100""".split()
-ALGOS = ("halos", "async", "diloco", "diloco-dyn", "ddp")
-LRS = (0.002, 0.004, 0.008, 0.016)
+SEARCH_SEED, SEEDS = "1", ["--seed", "2", "--seeds", "3"]
+SEARCH = pathlib.Path(__file__).parent.parent / "docs" / "search.csv"
+
+# Of all tried, what ended at the lowest loss; what of the baselines was the first at the
+# loss where HALoS ended; and what the HALoS paper has, with the best learning rate tried.
+CHOSEN = {
+    "halos": "--H 8 --K 8 --alpha 0.25 --set lps.lr=0.8 --set lps.beta=0.9 --set lps.n=16 --set gps.lr=0.15 --set gps.beta=0 --set gps.n=1 --set optimizer.lr=0.016",
+    "async": "--H 4 --outer-lr 0.125 --outer-momentum 0.5 --set optimizer.lr=0.004",
+    "diloco": "--H 16 --outer-lr 0.7 --outer-momentum 0.9 --set optimizer.lr=0.004",
+    "diloco-dyn": "--H 32 --outer-lr 1 --outer-momentum 0.9 --set optimizer.lr=0.004",
+    "ddp": "--set optimizer.lr=0.004",
+}
+FASTEST = {
+    "async": "--H 16 --outer-lr 0.0625 --outer-momentum 0.5 --set optimizer.lr=0.008",
+    "diloco": "--H 32 --outer-lr 0.7 --outer-momentum 0.9 --set optimizer.lr=0.006",
+    "diloco-dyn": "--H 64 --outer-lr 1 --outer-momentum 0.9 --set optimizer.lr=0.004",
+}
+PAPER = {
+    "halos": "--inflight paper --H 8 --K 32 --alpha 0.25 --set lps.lr=3.2 --set lps.beta=0.9 --set lps.n=16 --set gps.lr=0.3 --set gps.beta=0.5 --set gps.n=2 --set optimizer.lr=0.004",
+    "async": "--H 32 --outer-lr 0.05 --outer-momentum 0.9 --set optimizer.lr=0.004",
+    "diloco": "--H 32 --outer-lr 0.7 --outer-momentum 0.9 --set optimizer.lr=0.008",
+}
+REGIONS = "--data 1=sotu --data 3=sotu"  # the others read Austen
+KS = (4, 8, 16, 64)
 
 
-def nesterov(server, gain, beta, n):
-    """The server's settings under which a delta moves its model by gain times itself in the end."""
-    return [f"{server}.lr={gain * n * (1 - beta):.4g}", f"{server}.beta={beta}", f"{server}.n={n}"]
+def variant(k, inflight):
+    """The name of the chosen halos with another K or treatment of deltas in flight."""
+    return "halos" if (k, inflight) == (8, "carry") else f"K{k}-{inflight}"
 
 
-def halos(h, k, alpha, lps, gps, lr):
-    """lps and gps are (gain, beta, N)."""
-    sets = nesterov("lps", *lps) + nesterov("gps", *gps) + [f"optimizer.lr={lr}"]
-    return ["--H", str(h), "--K", str(k), "--alpha", str(alpha)] + [x for s in sets for x in ("--set", s)]
+def experiments():
+    """The final runs: a name, a method and its flags."""
+    for suffix, group in ("", CHOSEN), ("-fastest", FASTEST), ("-paper", PAPER):
+        for algo, flags in group.items():
+            yield algo + suffix, algo, flags
+    for algo, flags in CHOSEN.items():
+        yield f"{algo}-regions", algo, f"{REGIONS} {flags}"
+    for k in KS:
+        for inflight in ("carry", "paper"):
+            if variant(k, inflight) != "halos":
+                yield variant(k, inflight), "halos", f"{CHOSEN['halos']} --K {k} --inflight {inflight}"
+    for k in (KS[0], KS[-1]):
+        for inflight in ("carry", "paper"):
+            yield variant(k, inflight) + "-regions", "halos", f"{REGIONS} {CHOSEN['halos']} --K {k} --inflight {inflight}"
 
 
-def outer(h, server, lr):
-    """server is the learning rate, for each arrival, and momentum of a baseline's server."""
-    return ["--H", str(h), "--outer-lr", str(server[0]), "--outer-momentum", str(server[1]), "--set", f"optimizer.lr={lr}"]
+def command(args, algo, flags, seeds):
+    return [args.halos, "sim", "--algo", algo, *COMMON, *flags.split(), *seeds]
 
 
-def settings(algo, budget):
-    """What the search tries: the paper's servers at each learning rate, then what is drawn, without repetition."""
-    if algo == "halos":
-        first = [halos(8, 32, 0.25, (2, 0.9, 16), (0.3, 0.5, 2), lr) for lr in LRS]
-        momenta = ((0, 1), (0.5, 4), (0.9, 16))
-        space = [
-            halos(h, k, alpha, (g, b, n), (gg, bb, nn), lr)
-            for h, k, alpha, g, (b, n), gg, (bb, nn), lr in itertools.product(
-                (4, 8, 16), (8, 16, 32), (0.25, 0.5, 0.75), (0.5, 1, 2), momenta, (0.15, 0.3, 0.6), ((0, 1), (0.5, 2)), LRS[1:])
-        ]
-    elif algo == "async":
-        first = [outer(32, (0.05, 0.9), lr) for lr in LRS]
-        servers = [(round(gain * (1 - beta), 5), beta) for gain in (0.0625, 0.125, 0.25, 0.5) for beta in (0, 0.5, 0.9)]
-        space = [outer(*x) for x in itertools.product((8, 16, 32, 64), servers, LRS[1:])]
-    elif algo in ("diloco", "diloco-dyn"):
-        first = [outer(32, (0.7, 0.9), lr) for lr in LRS]
-        servers = ((0.5, 0), (1, 0), (0.5, 0.5), (0.7, 0.5), (1, 0.5), (0.1, 0.9), (0.2, 0.9), (0.4, 0.9), (0.7, 0.9))
-        space = [outer(*x) for x in itertools.product((16, 32, 64, 128), servers, LRS[1:])]
-    else:
-        first = [["--set", f"optimizer.lr={lr}"] for lr in (0.002, 0.003, 0.004, 0.006, 0.008, 0.012, 0.016, 0.024)]
-        space = [x + ["--set", f"optimizer.warmup={w}"] for x in first for w in (100, 600)]
-    random.Random(algo).shuffle(space)
-    all = []
-    for s in first + space:
-        if s not in all:
-            all.append(s)
-    return all[:budget]
-
-
-def command_of(args, algo, flags, seed):
-    return [args.halos, "sim", "--algo", algo, *COMMON, *flags, "--seed", str(seed)]
-
-
-def run(args, algo, flags, seed, group):
-    command = command_of(args, algo, flags, seed)
+def simulate(args, command):
+    """What the command prints as JSON; None if it is too late to begin."""
+    if args.print:
+        print(" ".join(command))
+        return None
+    if time.time() > args.end:
+        return None
     began = time.time()
     done = subprocess.run(command + ["--jobs", "1", "--json"], capture_output=True, text=True, env=os.environ | {"GOMAXPROCS": "1"})
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
-    method = json.loads(done.stdout)["algorithms"][0]
-    return {"group": group, "algo": algo, "flags": flags, "seed": seed, "cpu": round(time.time() - began), **method["runs"][0]}
+    report = json.loads(done.stdout)
+    method = report["algorithms"][0]
+    print(f"{time.time() - began:4.0f} s  {method['loss']:.4f} {method['seconds']:9.1f}  {' '.join(command[3:])}", file=sys.stderr)
+    return report
 
 
-def run_all(args, todo):
-    if args.print:
-        for algo, flags, seed, _ in todo:
-            print(" ".join(command_of(args, algo, flags, seed)))
-        return
-    out = pathlib.Path(args.out)
-    key = lambda algo, flags, seed, group: json.dumps([algo, flags, seed])
-    had = {key(r["algo"], r["flags"], r["seed"], r["group"]) for r in read([out])}
-    todo = [t for t in todo if key(*t) not in had]
-    end = time.time() + args.limit
-    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool, out.open("a") as f:
-        def one(t):
-            return run(args, *t) if time.time() < end else None
-        for i, done in enumerate(concurrent.futures.as_completed([pool.submit(one, t) for t in todo])):
-            if r := done.result():
-                f.write(json.dumps(r) + "\n")
-                f.flush()
-                print(f"{i + 1}/{len(todo)} {r['cpu']:4} s  {r['loss']:.4f} {r['seconds']:9.1f}  {r['algo']} {' '.join(r['flags'])}", file=sys.stderr)
-
-
-def read(files):
-    return [json.loads(line) for f in files if f.exists() for line in f.read_text().splitlines()]
+def each(args, do, todo):
+    """Yields what do makes of each, as it is ready."""
+    with concurrent.futures.ThreadPoolExecutor(1 if args.print else args.jobs) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(do, *t) for t in todo]):
+            if done.result():
+                yield done.result()
 
 
 def search(args):
-    lists = [[(a, s, 1, "search") for s in settings(a, args.budget)] for a in args.algos.split(",")]
-    run_all(args, [t for row in itertools.zip_longest(*lists) for t in row if t])
+    out = pathlib.Path(args.out)
+    had = {(r["algo"], r["flags"]) for r in map(json.loads, out.read_text().splitlines())} if out.exists() else set()
+    with SEARCH.open() as f:
+        todo = [(r["algo"], r["flags"]) for r in csv.DictReader(f) if (r["algo"], r["flags"]) not in had]
+
+    def one(algo, flags):
+        report = simulate(args, command(args, algo, flags, ["--seed", SEARCH_SEED]))
+        return report and {"algo": algo, "flags": flags, **report["algorithms"][0]["runs"][0]}
+
+    with out.open("a") as f:
+        for r in each(args, one, todo):
+            f.write(json.dumps(r) + "\n")
+            f.flush()
+
+
+def final(args):
+    out = pathlib.Path(args.out)
+    out.mkdir(exist_ok=True)
+
+    def one(name, algo, flags):
+        report = simulate(args, command(args, algo, flags, SEEDS))
+        if report:
+            new = out / f".{name}.new"
+            new.write_text(json.dumps(report))
+            new.rename(out / f"{name}.json")
+
+    for _ in each(args, one, [e for e in experiments() if args.print or not (out / f"{e[0]}.json").exists()]):
+        pass
+
+
+def tables(args):
+    out = pathlib.Path(args.out)
+    runs = {f.stem: json.loads(f.read_text())["algorithms"][0] for f in sorted(out.glob("*.json"))}
+
+    def loss(name):
+        if name not in runs:
+            return "-"
+        losses = [r["loss"] for r in runs[name]["runs"]]
+        return f"{statistics.mean(losses):.4f} ({min(losses):.4f} to {max(losses):.4f})"
+
+    def at(name, seconds):
+        """Mean loss of the last measurement before then."""
+        return statistics.mean([p["loss"] for p in r["curve"] if p["seconds"] <= seconds][-1] for r in runs[name]["runs"])
+
+    end = max(r["seconds"] for r in runs["halos"]["runs"])
+    print(f"| method | seconds | WAN GB | busy | staleness | loss at the end | loss at {end:.0f} s |\n| --- | --- | --- | --- | --- | --- | --- |")
+    for name in [*CHOSEN, *(f"{a}-fastest" for a in FASTEST), *(f"{a}-paper" for a in PAPER)]:
+        if m := runs.get(name):
+            print(f"| {name} | {m['seconds']:,.0f} | {m['wan_gb']:.0f} | {100 * m['utilisation']:.0f} % | {m['staleness_mean']:.1f} | {loss(name)} | {at(name, end):.3f} |")
+    print("\n| method | texts by region |\n| --- | --- |")
+    for name in CHOSEN:
+        print(f"| {name} | {loss(f'{name}-regions')} |")
+    print("\n| K | carry | paper | never shipped | carry, texts by region | paper, texts by region |\n| --- | --- | --- | --- | --- | --- |")
+    for k in KS:
+        carry, paper = variant(k, "carry"), variant(k, "paper")
+        dropped = runs.get(paper, {}).get("unshipped", 0)
+        print(f"| {k} | {loss(carry)} | {loss(paper)} | {100 * dropped:.0f} % | {loss(carry + '-regions')} | {loss(paper + '-regions')} |")
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", choices=("search",))
+    p.add_argument("what", choices=("search", "final", "tables"))
     p.add_argument("--halos", default="./halos", help="the program, default ./halos")
-    p.add_argument("--out", default="study.jsonl", help="the file of the runs")
-    p.add_argument("--algos", default=",".join(ALGOS), help="of these methods")
-    p.add_argument("--budget", type=int, default=24, help="settings to try for each method")
+    p.add_argument("--out", required=True, help="where results are kept: a file for search, a directory for final")
     p.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at once")
     p.add_argument("--limit", type=float, default=1e9, help="begin no run after so many seconds")
     p.add_argument("--print", action="store_true", help="print the commands only")
     args = p.parse_args()
-    search(args)
+    args.end = time.time() + args.limit
+    {"search": search, "final": final, "tables": tables}[args.what](args)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +16,7 @@ import (
 	"halos/data"
 	"halos/job"
 	"halos/sim"
+	"halos/train"
 )
 
 func (i *invocation) simCommand() *urfave.Command {
@@ -55,19 +59,19 @@ run that was interrupted goes on where it was, by the same command.
 			&urfave.StringFlag{Name: "as", Value: "pythia-70m", Usage: "count transfers and steps as those of `NAME`: pythia-70m"},
 			&urfave.Float64Flag{Name: "params", DefaultText: "those of --as", Usage: "as those of a model of `N` parameters"},
 			&urfave.DurationFlag{Name: "step-time", DefaultText: "that of --as", Usage: "a local step of the fastest worker takes `TIME`"},
-			&urfave.IntFlag{Name: "H", DefaultText: "the preset's for halos, 32 for others", Usage: "take `N` local steps in a round"},
+			&urfave.IntFlag{Name: "H", DefaultText: "the preset's for halos, 32 for others", Usage: "take `N` local steps in a round, where a method has rounds"},
 			&urfave.IntFlag{Name: "K", DefaultText: "the preset's", Usage: "push after `N` updates"},
 			&urfave.Float64Flag{Name: "alpha", DefaultText: "the preset's", Usage: "merge with weight `X`"},
-			inflightFlag(),
+			inflightFlag("the preset's"),
 			&urfave.Float64Flag{Name: "outer-lr", DefaultText: "the paper's", Usage: "servers of async and diloco learn at `RATE`, per arrival"},
 			&urfave.Float64Flag{Name: "outer-momentum", DefaultText: "the paper's", Usage: "with momentum `X`"},
 			&urfave.StringFlag{Name: "tokens", DefaultText: "the preset's", Usage: "train on `N` tokens, such as 800k or 2M"},
 			&urfave.Float64Flag{Name: "until-loss", DefaultText: "none", Usage: "end when the held-out loss is at most `X` nats per token"},
 			&urfave.StringSliceFlag{Name: "data", Usage: "train on the text `FILE`, or in one region on REGION=FILE; austen and sotu are built in; repeatable"},
-			&urfave.Uint64Flag{Name: "seed", Value: 1, Usage: "draw parameters and samples by `SEED`"},
+			&urfave.Uint64Flag{Name: "seed", DefaultText: "the preset's", Usage: "draw parameters and samples by `SEED`"},
 			&urfave.IntFlag{Name: "seeds", Value: 1, Usage: "run each method from `N` seeds, that one and the next"},
 			&urfave.IntFlag{Name: "evals", Value: 50, Usage: "measure the held-out loss `N` times in a run"},
-			&urfave.IntFlag{Name: "windows", Value: 128, Usage: "on `N` held-out samples"},
+			&urfave.IntFlag{Name: "windows", Value: 128, Usage: "on `N` held-out samples of each text"},
 			&urfave.IntFlag{Name: "jobs", DefaultText: "as many as cores", Usage: "train `N` rounds at once"},
 			&urfave.StringFlag{Name: "dir", Usage: "keep what has been done in `DIR`, to resume it"},
 			plotFlag(), jsonFlag(),
@@ -94,13 +98,16 @@ func (i *invocation) simulate(c *urfave.Context) error {
 	runs, failed := s.Run(c.Context, bar.show)
 	bar.clear()
 	if failed != nil && !errors.Is(failed, sim.ErrNotReached) {
-		if c.Context.Err() != nil {
+		if errors.Is(failed, context.Canceled) {
 			return interruptedStudy(c, i)
 		}
 		return failed
 	}
 	report := sim.NewReport(s, runs)
 	report.Env = c.String("env")
+	if !slices.ContainsFunc(report.Algorithms, func(m sim.Method) bool { return m.Loss != nil }) {
+		failed = fmt.Errorf("%w: every run has", train.ErrDiverged)
+	}
 	return cmp.Or(i.show(c, report), failed)
 }
 
@@ -120,7 +127,7 @@ func study(c *urfave.Context) (sim.Study, error) {
 	algos, errAlgo := sim.ParseAlgos(c.String("algo"))
 	params, step, errCost := modelCost(c)
 	j, errJob := simJob(c)
-	if err := together(c, errEnv, errAlgo, errCost, errJob, atLeast(c, "H", 0), atLeast(c, "seeds", 1), atLeast(c, "evals", 1),
+	if err := together(c, errEnv, errAlgo, errCost, errJob, optional(c, "H"), servers(c, algos), atLeast(c, "seeds", 1), atLeast(c, "evals", 1),
 		atLeast(c, "windows", 1), atLeast(c, "jobs", 0), notBelow(c, "until-loss"), notBelow(c, "outer-lr"), notBelow(c, "outer-momentum")); err != nil {
 		return sim.Study{}, err
 	}
@@ -149,10 +156,26 @@ func given(c *urfave.Context, flag string) *float64 {
 }
 
 func notBelow(c *urfave.Context, flag string) error {
-	if x := c.Float64(flag); !(x >= 0) {
-		return fmt.Errorf("flag %s: %v is less than 0", dashed(flag), x)
+	if x := c.Float64(flag); !(x >= 0) || math.IsInf(x, 0) {
+		return fmt.Errorf("flag %s: %v, want a number from 0 on", dashed(flag), x)
 	}
 	return nil
+}
+
+// optional checks a number that is at least 1 if it is given.
+func optional(c *urfave.Context, flag string) error {
+	if !c.IsSet(flag) {
+		return nil
+	}
+	return atLeast(c, flag, 1)
+}
+
+// servers refuses settings of the baselines' servers where no baseline has one.
+func servers(c *urfave.Context, algos []sim.Algo) error {
+	if !c.IsSet("outer-lr") && !c.IsSet("outer-momentum") || slices.ContainsFunc(algos, func(a sim.Algo) bool { return a.PaperOuter().N > 0 }) {
+		return nil
+	}
+	return fmt.Errorf("flags --outer-lr and --outer-momentum: none of %v has such a server; that of halos is set by --set lps.lr and the like", algos)
 }
 
 // simJob is the preset with the settings of the flags.
@@ -172,13 +195,17 @@ func simJob(c *urfave.Context) (*job.Job, error) {
 	if c.IsSet("alpha") {
 		set("alpha", strconv.FormatFloat(c.Float64("alpha"), 'g', -1, 64))
 	}
-	set("inflight", c.String("inflight"))
+	if c.IsSet("inflight") {
+		set("inflight", c.String("inflight"))
+	}
 	if text := c.String("tokens"); text != "" {
 		tokens, err := tokenCount(text)
 		errs = append(errs, err)
 		j.Tokens = tokens
 	}
-	j.Seed = c.Uint64("seed")
+	if c.IsSet("seed") {
+		j.Seed = c.Uint64("seed")
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -209,6 +236,8 @@ func simTexts(c *urfave.Context, j *job.Job, regions int) ([]*data.Corpus, error
 		switch {
 		case !named || err != nil:
 			fallback = arg
+		case after == "":
+			return nil, fmt.Errorf("flag --data: %s names no file", arg)
 		case region < 0 || region >= regions:
 			return nil, fmt.Errorf("flag --data: %s: there are regions 0 to %d", arg, regions-1)
 		default:

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
+	"os"
 	"strings"
 
 	urfave "github.com/urfave/cli/v2"
@@ -68,10 +68,7 @@ func (i *invocation) compare(c *urfave.Context) error {
 
 // readReport reads the report of [NAME=]FILE.
 func readReport(arg string) (sim.Report, error) {
-	name, file, named := strings.Cut(arg, "=")
-	if !named {
-		name, file = "", arg
-	}
+	name, file := splitNamed(arg)
 	var r sim.Report
 	text, err := readAtMost(file, maxReportBytes)
 	if err != nil {
@@ -80,17 +77,26 @@ func readReport(arg string) (sim.Report, error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return r, fmt.Errorf("%s: %w: want what halos sim --json prints", file, err)
 	}
-	if r.Schema != sim.ReportSchema {
-		return r, fmt.Errorf("%s has the schema %q, want %q, which halos sim --json prints", file, r.Schema, sim.ReportSchema)
+	if err := r.Validate(); err != nil {
+		return r, fmt.Errorf("%s: %w: want what halos sim --json prints", file, err)
 	}
 	for k := range r.Algorithms {
-		m := &r.Algorithms[k]
-		if !slices.Contains(sim.Algos(), m.Algo) {
-			return r, fmt.Errorf("%s: unknown algorithm %q", file, m.Algo)
-		}
-		if named {
+		if m := &r.Algorithms[k]; name != "" {
 			m.Name = name
+		} else if m.Name == "" {
+			m.Name = string(m.Algo)
 		}
 	}
 	return r, nil
+}
+
+// splitNamed parts [NAME=]FILE, of which FILE may have a = too if it exists.
+func splitNamed(arg string) (name, file string) {
+	if _, err := os.Stat(arg); err == nil {
+		return "", arg
+	}
+	if at := strings.LastIndex(arg, "="); at > 0 {
+		return arg[:at], arg[at+1:]
+	}
+	return "", arg
 }

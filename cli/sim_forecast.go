@@ -33,8 +33,8 @@ func envFlag() urfave.Flag {
 	return &urfave.StringFlag{Name: "env", Value: "paper", Usage: "simulate the regions, links and workers of the YAML `FILE`, or paper"}
 }
 
-func inflightFlag() urfave.Flag {
-	return &urfave.StringFlag{Name: "inflight", Value: string(roles.Carry), Usage: "with deltas applied while a push travels do `WHAT`: carry or paper"}
+func inflightFlag(usual string) urfave.Flag {
+	return &urfave.StringFlag{Name: "inflight", DefaultText: usual, Usage: "with deltas applied while a push travels do `WHAT`: carry or paper"}
 }
 
 func (i *invocation) forecastCommand() *urfave.Command {
@@ -64,7 +64,8 @@ An environment is a YAML file:
 
 H is that of the fastest worker, the others take fewer local steps. The codec is
 that of deltas and models alike; jobs have f32, the others show what they would be
-worth.`,
+worth. "link" is how long a push and its answer take where that is longest, as a share
+of the time in which K updates come: above 100 % pushes wait for the link.`,
 		Flags: []urfave.Flag{
 			envFlag(),
 			&urfave.StringFlag{Name: "as", Value: "pythia-70m", Usage: "train a model of the size and speed of `NAME`: pythia-70m"},
@@ -74,7 +75,7 @@ worth.`,
 			&urfave.StringFlag{Name: "H", Value: "8,16,32", Usage: "try `LIST` local steps in a round"},
 			&urfave.StringFlag{Name: "K", Value: "4,8,16,32,64", Usage: "try pushes after `LIST` updates"},
 			&urfave.StringFlag{Name: "codec", Value: "f32,bf16,int8", Usage: "try the codecs of `LIST`: f32, bf16, int8, int4"},
-			&urfave.StringFlag{Name: "inflight", DefaultText: "paper with --env paper, else carry", Usage: "with deltas applied while a push travels do `WHAT`: carry or paper"},
+			inflightFlag("paper with --env paper, else carry"),
 			jsonFlag(),
 		},
 		Action: func(c *urfave.Context) error {
@@ -85,7 +86,10 @@ worth.`,
 			if err != nil {
 				return err
 			}
-			rows := s.Rows()
+			rows, err := s.Rows(c.Context)
+			if err != nil {
+				return errInterrupted
+			}
 			return i.printForecast(c.Bool("json"), forecast{
 				Schema: forecastSchema, Env: c.String("env"), Params: s.Params, StepMS: s.StepMS, Steps: s.Steps, InFlight: s.InFlight,
 				Rows: rows, Advice: s.Advise(rows),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -22,10 +23,14 @@ func (i *invocation) printReport(r sim.Report) error {
 	if r.InFlight != "" {
 		inflight = ", inflight " + r.InFlight
 	}
-	fmt.Fprintf(&b, "%s%s\n\nalgorithm\tH\tK\ttime\tto loss %.4g\tratio\tloss\t(from\tto)\tbusy\tWAN GB\tstaleness\t(max)\tunshipped\t\n",
+	fmt.Fprintf(&b, "%s%s\n\nalgorithm\tH\tK\ttokens\ttime\tto loss %.4g\tratio\tloss\t(from\tto)\tbusy\tWAN GB\tstaleness\t(max)\tunshipped\t\n",
 		r.Study(), inflight, r.Target)
 	for _, m := range r.Algorithms {
 		k, to, ratio := "-", "-", "-"
+		if m.Loss == nil {
+			fmt.Fprintf(&b, "%s\t%d\t%s\n", m.Name, m.H, strings.Repeat("-\t", 13))
+			continue
+		}
 		if m.K > 0 {
 			k = strconv.Itoa(m.K)
 		}
@@ -35,12 +40,12 @@ func (i *invocation) printReport(r sim.Report) error {
 		if m.RatioToHALoS != nil {
 			ratio = fmt.Sprintf("%.2f", *m.RatioToHALoS)
 		}
-		fmt.Fprintf(&b, "%s\t%d\t%s\t%s\t%s\t%s\t%.4f\t(%.4f\t%.4f)\t%.1f %%\t%.4g\t%.1f\t(%d)\t%.1f %%\t\n",
-			m.Name, m.H, k, duration(m.Seconds), to, ratio, m.Loss, m.LossLeast, m.LossMost, 100*m.Utilisation, m.WANGB, m.StalenessMean, m.StalenessMax, 100*m.Unshipped)
+		fmt.Fprintf(&b, "%s\t%d\t%s\t%.4g\t%s\t%s\t%s\t%.4f\t(%.4f\t%.4f)\t%.1f %%\t%.4g\t%.1f\t(%d)\t%.1f %%\t\n",
+			m.Name, m.H, k, m.Tokens, duration(m.Seconds), to, ratio, *m.Loss, *m.LossLeast, *m.LossMost, 100*m.Utilisation, m.WANGB, m.StalenessMean, m.StalenessMax, 100*m.Unshipped)
 	}
 	for _, m := range r.Algorithms {
 		if m.Diverged > 0 {
-			fmt.Fprintf(&b, "\n%s: %d of %d runs diverged and are left out", m.Name, m.Diverged, len(m.Runs.Runs))
+			fmt.Fprintf(&b, "\n%s: %d of %d runs diverged and are left out\n", m.Name, m.Diverged, len(m.Runs.Runs))
 		}
 	}
 	return table(i.Out, b.String())
@@ -93,30 +98,35 @@ func plotFlag() urfave.Flag {
 	return &urfave.StringFlag{Name: "plot", Usage: "draw the losses over time and over tokens to the SVG `FILE`"}
 }
 
-// canPlot makes the file that --plot names, or says why that cannot be done.
+// canPlot says why the file that --plot names cannot be written, if so.
 func canPlot(c *urfave.Context) error {
 	file := c.String("plot")
 	if file == "" {
 		return nil
 	}
+	_, err := os.Stat(file)
+	missing := errors.Is(err, fs.ErrNotExist)
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
 	if err != nil {
 		return together(c, fmt.Errorf("flag --plot: %w", err))
 	}
-	return f.Close()
+	if err := f.Close(); err != nil || !missing {
+		return err
+	}
+	return os.Remove(file)
 }
 
 // show prints a report, and draws it where --plot says.
 func (i *invocation) show(c *urfave.Context, r sim.Report) error {
-	if file := c.String("plot"); file != "" {
-		if err := writePlot(file, r); err != nil {
-			return err
-		}
-	}
+	put := i.printReport
 	if c.Bool("json") {
-		return printJSON(i.Out, r)
+		put = func(r sim.Report) error { return printJSON(i.Out, r) }
 	}
-	return i.printReport(r)
+	err := put(r)
+	if file := c.String("plot"); file != "" {
+		err = errors.Join(err, writePlot(file, r))
+	}
+	return err
 }
 
 // writePlot draws the losses of a report to a file.

@@ -37,7 +37,7 @@ func TestSim(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for i, m := range r.Algorithms {
-		if m.Algo != sim.Algos()[i] || len(m.Runs.Runs) != 2 || m.ToTarget == nil || m.RatioToHALoS == nil || !(m.Loss < 5) || m.LossLeast > m.Loss || m.LossMost < m.Loss {
+		if m.Algo != sim.Algos()[i] || len(m.Runs.Runs) != 2 || m.ToTarget == nil || m.RatioToHALoS == nil || !(*m.Loss < 5) || *m.LossLeast > *m.Loss || *m.LossMost < *m.Loss || m.Tokens < 19200 {
 			t.Errorf("%+v", m)
 		}
 		if m.Algo == sim.HALoS && (*m.RatioToHALoS != 1 || m.K == 0) {
@@ -79,6 +79,36 @@ func TestCompare(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 
+	if o := run(t, "sim", "compare", "--target", "6", ours, ddp); o.code != codeOK || strings.Contains(o.out, "NaN") || strings.Contains(o.out, "Inf") {
+		t.Errorf("a target above all losses: %+v", o)
+	}
+	other := file("other=1.json", "--algo", "ddp", "--windows", "4")
+	refused(t, run(t, "sim", "compare", ours, other), codeFailed, "held-out samples")
+	refused(t, run(t, "sim", "compare", "--target", "NaN", ours), codeUsage, "--target")
+	text, err := os.ReadFile(ddp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, old, new, want string }{
+		{"no algorithms", `"algorithms": [`, `"algorithms": [], "was": [`, "algorithms: none"},
+		{"an unknown algorithm", `"algo": "ddp"`, `"algo": "sgd"`, "algorithms[0].algo"},
+		{"a run missing", `"seeds": 1`, `"seeds": 2`, "algorithms[0].runs: 1"},
+		{"no curve", `"curve": [`, `"curve": [], "was": [`, "algorithms[0].runs[0].curve: empty"},
+		{"a null point", `"curve": [`, `"curve": [null, null,`, "algorithms[0].runs[0].curve[0]"},
+		{"another schema", "halos.sim/1", "halos.sim/2", "schema"},
+	} {
+		changed := filepath.Join(dir, "changed.json")
+		if !strings.Contains(string(text), c.old) {
+			t.Fatalf("no %q in %s", c.old, text)
+		}
+		if err := os.WriteFile(changed, []byte(strings.Replace(string(text), c.old, c.new, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(c.name, func(t *testing.T) {
+			refused(t, run(t, "sim", "compare", changed), codeFailed, changed, c.want)
+		})
+	}
+
 	longer := file("longer.json", "--algo", "ddp", "--tokens", "38400")
 	refused(t, run(t, "sim", "compare", ours, longer), codeFailed, "19200 tokens", "38400 tokens", "cannot be compared")
 	refused(t, run(t, "sim", "compare"), codeUsage, "no file")
@@ -114,6 +144,38 @@ func isXML(t *testing.T, file, element string) {
 	if found == 0 {
 		t.Errorf("%s has no %s", file, element)
 	}
+}
+
+// What --set says holds unless a flag of its own says otherwise.
+func TestSimSet(t *testing.T) {
+	o := run(t, with(toySim, "--algo", "halos", "--set", "inflight=paper", "--set", "seed=7", "--json")...)
+	if o.code != codeOK || !strings.Contains(o.out, `"inflight": "paper"`) || !strings.Contains(o.out, `"seed": 7`) {
+		t.Errorf("%+v", o)
+	}
+}
+
+// Runs that never learn are reported all the same.
+func TestSimThatLearnsNothing(t *testing.T) {
+	o := run(t, with(toySim, "--algo", "halos,async", "--outer-lr", "50", "--json")...)
+	if !json.Valid([]byte(o.out)) || o.code != codeOK {
+		t.Errorf("a method that never learns: %+v", o)
+	}
+	all := with(toySim, "--algo", "halos,ddp", "--set", "optimizer.lr=1e30")
+	o = run(t, all...)
+	if strings.Contains(o.out, "0.0000") || !strings.Contains(o.out, "1 of 1 runs diverged") {
+		t.Errorf("all have diverged: %+v", o)
+	}
+	o.out = ""
+	refused(t, o, codeDiverged, "diverged")
+	if o := run(t, with(all, "--json")...); !json.Valid([]byte(o.out)) || !strings.Contains(o.out, `"loss": null`) {
+		t.Errorf("the same as JSON: %+v", o)
+	}
+	o = run(t, with(toySim, "--algo", "halos", "--plot", filepath.Join(t.TempDir(), "out.svg"), "--evals", "1")...)
+	if !strings.Contains(o.out, "unshipped") {
+		t.Errorf("no plot, and no table: %+v", o)
+	}
+	o.out = ""
+	refused(t, o, codeFailed, "--evals")
 }
 
 func TestSimStopsAndGoesOn(t *testing.T) {
@@ -195,6 +257,13 @@ func TestBadSim(t *testing.T) {
 		{"alpha", []string{"sim", "--alpha", "2"}, []string{"alpha"}},
 		{"seeds", []string{"sim", "--seeds", "0"}, []string{"--seeds"}},
 		{"loss", []string{"sim", "--until-loss", "-1"}, []string{"--until-loss"}},
+		{"loss without end", []string{"sim", "--until-loss", "Inf"}, []string{"--until-loss"}},
+		{"seeds beyond all", []string{"sim", "--seed", "18446744073709551615", "--seeds", "2"}, []string{"2 seeds"}},
+		{"rounds longer than any", []string{"sim", "--H", "100000000"}, []string{"H: 100000000"}},
+		{"rounds of nothing", []string{"sim", "--H", "0"}, []string{"-H"}},
+		{"evaluations beyond all", []string{"sim", "--evals", "9223372036854775807"}, []string{"evaluations"}},
+		{"no file for a region", []string{"sim", "--data", "0="}, []string{"0=", "no file"}},
+		{"a server that nobody has", []string{"sim", "--algo", "halos,ddp", "--outer-lr", "1"}, []string{"--outer-lr", "lps.lr"}},
 		{"plot", []string{"sim", "--plot", "nowhere/out.svg"}, []string{"--plot", "nowhere"}},
 		{"sub-command", []string{"sim", "forcast"}, []string{"forecast"}},
 		{"list of H", []string{"sim", "forecast", "--H", "8,x"}, []string{"-H", "8,16"}},

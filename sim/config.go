@@ -99,6 +99,13 @@ type Config struct {
 	Progress func(share float64) // told now and then which share of the steps is done; nil if nobody asks
 }
 
+// Bounds of a run.
+const (
+	maxSteps       = 1 << 40
+	maxRound       = 1 << 20 // local steps
+	maxEvaluations = 1 << 20
+)
+
 // Validate joins all faults of c.
 func (c Config) Validate() error {
 	faults := []error{c.Env.Validate(), c.Cost.Validate(), c.Roles.Validate()}
@@ -108,11 +115,12 @@ func (c Config) Validate() error {
 		}
 	}
 	fault(!slices.Contains(Algos(), c.Algo), "unknown algorithm %q", c.Algo)
-	fault(c.Steps < 1 || c.Steps > 1<<40, "%d local steps, want 1 to %d", c.Steps, 1<<40)
+	fault(c.Steps < 1 || c.Steps > maxSteps, "%d local steps, want 1 to %d", c.Steps, maxSteps)
 	fault(c.Jobs < 1, "%d jobs, want at least 1", c.Jobs)
-	fault(c.Evaluations < 0, "%d evaluations, want 0 or more", c.Evaluations)
+	fault(c.Evaluations < 0 || c.Evaluations > maxEvaluations, "%d evaluations, want 0 to %d", c.Evaluations, maxEvaluations)
+	fault(c.Roles.H > maxRound, "H: %d, a round takes at most %d steps", c.Roles.H, maxRound)
 	fault(c.Until != 0 && c.Evaluations == 0, "a run that ends at a loss needs evaluations")
-	fault(math.IsNaN(c.Until) || c.Until < 0, "a loss of %v to end at, want one above 0", c.Until)
+	fault(!(c.Until >= 0) || math.IsInf(c.Until, 0), "a loss of %v to end at, want one above 0", c.Until)
 	fault((c.Algo == DDP || c.Algo == Ideal) && c.Inner == nil, "%s needs an optimizer", c.Algo)
 	if c.Algo.PaperOuter().N > 0 {
 		if err := c.Outer.Validate(); err != nil {

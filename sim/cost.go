@@ -42,7 +42,7 @@ type ring struct {
 	workers int
 	wan     int     // links of it between regions
 	gbit    float64 // of its slowest link
-	latency float64 // ms, of that with the longest
+	latency float64 // ms, of its longest
 }
 
 // allReduce is how long one takes, in ms: each worker sends 2(n-1)/n of the bytes in
@@ -67,29 +67,24 @@ func (r ring) wanBytes(bytes float64) float64 {
 // regions, up to exactOrders of them, and beyond of those that extend a route by the
 // best link from one of the first 64, which may miss the best one.
 func (e Env) ring() ring {
-	n := len(e.Speeds)
 	r := ring{gbit: math.Inf(1)}
+	link := func(from, to int) {
+		r.gbit = min(r.gbit, e.Gbit[from][to])
+		if e.Latency != nil {
+			r.latency = max(r.latency, e.Latency[from][to])
+		}
+	}
 	for region, speeds := range e.Speeds {
 		r.workers += len(speeds)
 		if len(speeds) > 1 {
-			r.gbit = min(r.gbit, e.Gbit[region][region])
+			link(region, region)
 		}
 	}
-	if n > 1 {
-		r.wan = n
-		if n <= exactOrders {
-			r.gbit = min(r.gbit, e.bestOrder())
-		} else {
-			r.gbit = min(r.gbit, e.goodOrder())
-		}
-	}
-	if e.Latency != nil {
-		for a := range e.Latency {
-			for b, ms := range e.Latency[a] {
-				if a != b || len(e.Speeds[a]) > 1 {
-					r.latency = max(r.latency, ms)
-				}
-			}
+	order := e.order()
+	if len(order) > 1 {
+		r.wan = len(order)
+		for i, from := range order {
+			link(from, order[(i+1)%len(order)])
 		}
 	}
 	return r
@@ -97,48 +92,70 @@ func (e Env) ring() ring {
 
 const exactOrders = 12
 
-// bestOrder is the slowest link of the best circle through all regions, found over
-// all sets of regions visited (Held and Karp, 1962, with the maximum for the sum).
-func (e Env) bestOrder() float64 {
+// order is the circle through all regions that the ring follows.
+func (e Env) order() []int {
+	if len(e.Gbit) <= exactOrders {
+		return e.bestOrder()
+	}
+	return e.goodOrder()
+}
+
+// bestOrder is the circle through all regions whose slowest link is the fastest, found
+// over all sets of regions visited (Held and Karp, 1962, with the minimum for the sum).
+func (e Env) bestOrder() []int {
 	n := len(e.Gbit)
 	all := 1<<n - 1
-	best := make([]float64, (all+1)*n) // [visited, last] from region 0
+	best := make([]float64, (all+1)*n) // [visited, last] slowest link from region 0
+	before := make([]int, (all+1)*n)   // [visited, last] the region before the last
 	best[1*n] = math.Inf(1)
 	for visited := 1; visited <= all; visited += 2 {
 		for last := range n {
 			so := best[visited*n+last]
 			for left := uint(all &^ visited); so > 0 && left != 0; left &= left - 1 {
 				next := bits.TrailingZeros(left)
-				to := &best[(visited|1<<next)*n+next]
-				*to = max(*to, min(so, e.Gbit[last][next]))
+				at := (visited|1<<next)*n + next
+				if gbit := min(so, e.Gbit[last][next]); gbit > best[at] {
+					best[at], before[at] = gbit, last
+				}
 			}
 		}
 	}
-	slowest := 0.0
-	for last := 1; last < n; last++ {
-		slowest = max(slowest, min(best[all*n+last], e.Gbit[last][0]))
+	end, slowest := 0, 0.0
+	for last := range n {
+		if gbit := min(best[all*n+last], e.Gbit[last][0]); gbit > slowest {
+			end, slowest = last, gbit
+		}
 	}
-	return slowest
+	order := make([]int, n)
+	for i, visited := n-1, all; i >= 0; i-- {
+		order[i] = end
+		visited, end = visited&^(1<<end), before[visited*n+end]
+	}
+	return order
 }
 
-// goodOrder is bestOrder's bound over the routes that go on to the best region left,
-// one from each region.
-func (e Env) goodOrder() float64 {
-	n, slowest := len(e.Gbit), 0.0
+// goodOrder is the best of the circles that go on to the best region left, one from
+// each region.
+func (e Env) goodOrder() []int {
+	var best []int
+	n, fastest := len(e.Gbit), 0.0
 	for first := range min(n, 64) {
-		visited := make([]bool, n)
+		order, visited := []int{first}, make([]bool, n)
 		visited[first] = true
-		so, at := math.Inf(1), first
-		for range n - 1 {
-			next := -1
+		slowest := math.Inf(1)
+		for len(order) < n {
+			at, next := order[len(order)-1], -1
 			for to, gbit := range e.Gbit[at] {
 				if !visited[to] && (next < 0 || gbit > e.Gbit[at][next]) {
 					next = to
 				}
 			}
-			so, at, visited[next] = min(so, e.Gbit[at][next]), next, true
+			slowest = min(slowest, e.Gbit[at][next])
+			order, visited[next] = append(order, next), true
 		}
-		slowest = max(slowest, min(so, e.Gbit[at][first]))
+		if slowest = min(slowest, e.Gbit[order[n-1]][first]); slowest > fastest {
+			best, fastest = order, slowest
+		}
 	}
-	return slowest
+	return best
 }

@@ -21,6 +21,10 @@ const (
 	MaxEnvBytes = 16 << 20 // of the file that describes it
 	maxRegions  = 4096
 	maxWorkers  = 1 << 20
+	minGbit     = 1e-9
+	maxGbit     = 1e9
+	maxLatency  = 1e9 // ms
+	maxUnequal  = 1e9 // times that one worker is as fast as another
 )
 
 // PaperEnv is the main experiment of the HALoS paper: four regions of four workers
@@ -68,6 +72,9 @@ func ParseEnv(text []byte) (Env, error) {
 	if len(text) > MaxEnvBytes {
 		return Env{}, fmt.Errorf("environment of more than %d bytes", MaxEnvBytes)
 	}
+	if depth(text) > maxDepth {
+		return Env{}, fmt.Errorf("environment: brackets within brackets, more than %d deep", maxDepth)
+	}
 	var f envFile
 	if err := yaml.UnmarshalWithOptions(text, &f, yaml.Strict()); err != nil {
 		return Env{}, fmt.Errorf("environment: %w", err)
@@ -79,11 +86,31 @@ func ParseEnv(text []byte) (Env, error) {
 	return e, e.Validate()
 }
 
+// maxDepth bounds the nesting of an environment's file, where two is enough: the time
+// to parse it grows faster than its depth.
+const maxDepth = 16
+
+// depth is how deep brackets are nested in text.
+func depth(text []byte) int {
+	most, open := 0, 0
+	for _, c := range text {
+		switch c {
+		case '[', '{':
+			open++
+			most = max(most, open)
+		case ']', '}':
+			open--
+		}
+	}
+	return most
+}
+
 // Validate joins all faults of e under the names of its file.
 func (e Env) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	regions, workers := len(e.Speeds), 0
+	slowest, fastest := math.Inf(1), 0.0
 	if regions < 1 || regions > maxRegions {
 		fault("worker_speeds: %d rows, want one for each region, 1 to %d", regions, maxRegions)
 	}
@@ -95,24 +122,29 @@ func (e Env) Validate() error {
 		for w, speed := range speeds {
 			if !(speed > 0) || math.IsInf(speed, 0) {
 				fault("worker_speeds[%d][%d]: %v, want a number above 0", r, w, speed)
+				continue
 			}
+			slowest, fastest = min(slowest, speed), max(fastest, speed)
 		}
+	}
+	if fastest/slowest > maxUnequal {
+		fault("worker_speeds: from %g to %g, want at most %g between the slowest and the fastest", slowest, fastest, maxUnequal)
 	}
 	if workers > maxWorkers {
 		fault("worker_speeds: %d workers, at most %d are simulated", workers, maxWorkers)
 	}
 	faults = append(faults, square("network_bandwidths", e.Gbit, regions, func(x float64) string {
-		if x > 0 && !math.IsInf(x, 0) {
+		if x >= minGbit && x <= maxGbit {
 			return ""
 		}
-		return fmt.Sprintf("%v, want Gbit/s above 0 (is it missing?)", x)
+		return fmt.Sprintf("%v, want Gbit/s from %g to %g (is it missing?)", x, minGbit, maxGbit)
 	})...)
 	if e.Latency != nil {
 		faults = append(faults, square("network_latencies_ms", e.Latency, regions, func(x float64) string {
-			if x >= 0 && !math.IsInf(x, 0) {
+			if x >= 0 && x <= maxLatency {
 				return ""
 			}
-			return fmt.Sprintf("%v, want milliseconds, 0 or more", x)
+			return fmt.Sprintf("%v, want milliseconds from 0 to %g", x, maxLatency)
 		})...)
 	}
 	return errors.Join(faults...)
@@ -137,6 +169,15 @@ func square(name string, matrix [][]float64, regions int, fault func(float64) st
 		}
 	}
 	return faults
+}
+
+// size is how many workers there are.
+func (e Env) size() int {
+	n := 0
+	for _, row := range e.Speeds {
+		n += len(row)
+	}
+	return n
 }
 
 // workers lists the workers' regions and their speeds as shares of the fastest, in

@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,6 +45,10 @@ worker_speeds: [[1, 0.5, 1], [0.8]]
 		{"latency row short", "[40, 0]]", "[40]]", "network_latencies_ms[1]"},
 		{"speed 0", "[0.8]]", "[0]]", "worker_speeds[1][0]"},
 		{"speed infinite", "[0.8]]", "[.inf]]", "worker_speeds[1][0]"},
+		{"speeds too unequal", "[0.8]]", "[1e-10]]", "worker_speeds: from 1e-10 to 1"},
+		{"bandwidth next to nothing", "[[10, 0.1]", "[[10, 1e-320]", "network_bandwidths[0][1]"},
+		{"latency of years", "[40, 0]]", "[1e308, 0]]", "network_latencies_ms[1][0]"},
+		{"nested deeply", "num_regions: 2", "num_regions: " + strings.Repeat("[", 40_000), "deep"},
 		{"region without workers", "[0.8]]", "[]]", "worker_speeds[1]: region 1 has no workers"},
 		{"other number of regions", "num_regions: 2", "num_regions: 3", "num_regions: 3"},
 		{"unknown field", "num_regions: 2", "num_regions: 2\nspeed: 1", "speed"},
@@ -91,12 +97,49 @@ func TestBestOrder(t *testing.T) {
 			left = append(left, r)
 		}
 		want := dumbOrder(e, []int{0}, left)
-		if got := e.bestOrder(); got != want {
+		if got := slowest(t, e, e.bestOrder()); got != want {
 			t.Errorf("env %d: slowest link of the best ring %v, want %v", i, got, want)
 		}
-		if got := e.goodOrder(); got > want || got <= 0 {
+		if got := slowest(t, e, e.goodOrder()); got > want || got <= 0 {
 			t.Errorf("env %d: slowest link of a good ring %v, the best one's is %v", i, got, want)
 		}
+	}
+}
+
+// slowest is the slowest link of a circle that visits every region once.
+func slowest(t *testing.T, e Env, order []int) float64 {
+	t.Helper()
+	sorted := slices.Sorted(slices.Values(order))
+	if len(sorted) != len(e.Gbit) || len(slices.Compact(sorted)) != len(e.Gbit) {
+		t.Fatalf("%v does not visit each of %d regions once", order, len(e.Gbit))
+	}
+	gbit := math.Inf(1)
+	for i, from := range order {
+		gbit = min(gbit, e.Gbit[from][order[(i+1)%len(order)]])
+	}
+	return gbit
+}
+
+// A link that the ring avoids costs it nothing.
+func TestRingPaysForItsOwnLinks(t *testing.T) {
+	e := PaperEnv()
+	e.Latency = [][]float64{{1, 50, 50, 50}, {50, 1, 50, 50}, {50, 50, 1, 50}, {50, 50, 50, 1}}
+	order := e.order()
+	for _, c := range []struct {
+		name     string
+		from, to int
+		want     float64
+	}{
+		{"a link of the ring", order[3], order[0], 5000},
+		{"another", order[0], order[2], 50},
+		{"a link within a region", 2, 2, 5000},
+	} {
+		was := e.Latency[c.from][c.to]
+		e.Latency[c.from][c.to] = 5000
+		if got := e.ring().latency; got != c.want {
+			t.Errorf("%s of 5000 ms: latency %v ms, want %v", c.name, got, c.want)
+		}
+		e.Latency[c.from][c.to] = was
 	}
 }
 

@@ -1,6 +1,10 @@
 package sim
 
-import "halos/roles"
+import (
+	"context"
+
+	"halos/roles"
+)
 
 // Plan is what Forecast is asked about: a method's clock without its learning.
 type Plan struct {
@@ -15,8 +19,8 @@ type Plan struct {
 
 // Forecast says when a run of p would end, what it would send and how stale its
 // updates would be. It appoints the same events at the same instants as Run, so its
-// figures are Run's, without any vector.
-func Forecast(p Plan) Result {
+// figures are Run's, without any vector. It fails only when ctx ends.
+func Forecast(ctx context.Context, p Plan) (Result, error) {
 	c := &clock{Plan: p}
 	regions, speeds := p.Env.workers()
 	for i, region := range regions {
@@ -25,13 +29,13 @@ func Forecast(p Plan) Result {
 	}
 	switch p.Algo {
 	case HALoS:
-		c.halos()
+		c.halos(ctx)
 	case Async:
-		c.async()
+		c.async(ctx)
 	default:
 		c.rounds()
 	}
-	return c.result()
+	return c.result(), ctx.Err()
 }
 
 // clock is a run that is only timed.
@@ -61,6 +65,11 @@ type regionClock struct {
 	flight           uint64  // steps of the push on its way
 }
 
+// goOn looks now and then whether ctx has ended.
+func (c *clock) goOn(ctx context.Context) bool {
+	return c.tally.Events%(1<<16) != 0 || ctx.Err() == nil
+}
+
 // begin starts a worker's round and returns how long it computes.
 func (c *clock) begin(w *pace) float64 {
 	c.tally.Busy += w.ms
@@ -68,7 +77,7 @@ func (c *clock) begin(w *pace) float64 {
 	return w.ms
 }
 
-func (c *clock) halos() {
+func (c *clock) halos(ctx context.Context) {
 	c.regions = make([]regionClock, len(c.Env.Speeds))
 	for r := range c.regions {
 		c.regions[r] = regionClock{
@@ -82,7 +91,7 @@ func (c *clock) halos() {
 		w.version = 1
 		c.after(c.regions[w.region].local+c.begin(w)+float64(i)*tie, event{Kind: finished, Who: i})
 	}
-	for c.trained < c.Steps {
+	for c.trained < c.Steps && c.goOn(ctx) {
 		e := c.next()
 		c.tally.Events++
 		switch e.Kind {
@@ -146,7 +155,7 @@ func (c *clock) crossing(region int, bytes float64) {
 	}
 }
 
-func (c *clock) async() {
+func (c *clock) async(ctx context.Context) {
 	var version uint64
 	round := func(i int) float64 {
 		w := &c.workers[i]
@@ -158,7 +167,7 @@ func (c *clock) async() {
 	for i := range c.workers {
 		c.after(round(i), event{Kind: finished, Who: i})
 	}
-	for {
+	for c.goOn(ctx) {
 		e := c.next()
 		c.tally.Events++
 		w := &c.workers[e.Who]

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -25,7 +27,7 @@ func TestForecastOfThePaper(t *testing.T) {
 		{Ideal, 2367.2, 0},
 	} {
 		t.Run(string(c.algo), func(t *testing.T) {
-			res := Forecast(paperPlan(c.algo))
+			res := forecast(t, paperPlan(c.algo))
 			if math.Abs(res.Seconds-c.seconds) > 0.05 {
 				t.Errorf("%.2f s, want %v", res.Seconds, c.seconds)
 			}
@@ -43,13 +45,34 @@ func TestUnshippedShareOfThePaper(t *testing.T) {
 		share float64
 	}{{32, 0.28}, {4, 0.60}} {
 		p.K = c.K
-		if got := Forecast(p).Unshipped; math.Abs(got-c.share) > 0.006 { // the shares are whole percents
+		if got := forecast(t, p).Unshipped; math.Abs(got-c.share) > 0.006 { // the shares are whole percents
 			t.Errorf("K=%d: %.3f of the updates are never shipped, want %v", c.K, got, c.share)
 		}
 	}
 	p.InFlight = roles.Carry
-	if got := Forecast(p).Unshipped; got != 0 {
+	if got := forecast(t, p).Unshipped; got != 0 {
 		t.Errorf("carry: %v of the updates are never shipped", got)
+	}
+}
+
+func forecast(t testing.TB, p Plan) Result {
+	t.Helper()
+	res, err := Forecast(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func TestForecastEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, a := range []Algo{HALoS, Async} {
+		p := paperPlan(a)
+		p.Steps = maxSteps
+		if _, err := Forecast(ctx, p); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", a, err)
+		}
 	}
 }
 
@@ -75,7 +98,7 @@ func TestForecastIsTheRunsClock(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if got := Forecast(p); figures(got) != figures(want) {
+						if got := forecast(t, p); figures(got) != figures(want) {
 							t.Errorf("forecast %+v\nrun      %+v", got, want)
 						}
 					})
@@ -117,7 +140,7 @@ func TestForecastOfManyWorkers(t *testing.T) {
 	start := time.Now()
 	for _, a := range Algos() {
 		p.Algo = a
-		res := Forecast(p)
+		res := forecast(t, p)
 		t.Logf("%s: %.0f s, %d events, after %v", a, res.Seconds, res.Events, time.Since(start))
 		if res.Steps < p.Steps || res.Seconds <= 0 || !(res.Utilisation > 0 && res.Utilisation <= 1) {
 			t.Errorf("%+v", res)
@@ -130,7 +153,7 @@ func BenchmarkForecast(b *testing.B) {
 	p.Steps = 1_000_000
 	var events uint64
 	for b.Loop() {
-		events += Forecast(p).Events
+		events += forecast(b, p).Events
 	}
 	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
 }

@@ -2,11 +2,15 @@ package sim
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"html"
 	"io"
 	"math"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // colours tell the methods apart, also for those who see few colours (Okabe and Ito).
@@ -19,6 +23,8 @@ const (
 	plotWidth, plotHeight = 1120, 460
 	panelWidth            = 470
 	panelTop, panelBottom = 60, 390
+	legendLeft            = 70
+	maxName               = 40 // runes
 )
 
 // panel is one of the two diagrams: losses over x.
@@ -32,7 +38,7 @@ type panel struct {
 }
 
 // WriteSVG draws the held-out losses of all runs over virtual time, on a logarithmic
-// axis, and beside that over tokens.
+// axis, and beside that over tokens. Where there is no line to draw it fails.
 func (r Report) WriteSVG(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	p := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
@@ -43,21 +49,41 @@ func (r Report) WriteSVG(w io.Writer) error {
 		{left: 70, label: "virtual time, seconds", x: func(p Point) float64 { return p.Seconds }, log: true},
 		{left: 70 + panelWidth + 80, label: "tokens, millions", x: func(p Point) float64 { return float64(p.Tokens) / 1e6 }},
 	} {
-		if panel.fit(r) {
-			panel.axes(p)
-			panel.lines(p, r)
+		if !panel.fit(r) {
+			return errors.New("too few measurements to draw, or all the same: raise --evals")
 		}
+		panel.axes(p)
+		panel.lines(p, r)
 	}
 	p("</svg>")
 	return out.Flush()
 }
 
 func (r Report) legend(p func(string, ...any)) {
-	at := 70
+	x, y := legendLeft, 20
 	for i, m := range r.Algorithms {
-		p(`<line x1="%d" y1="26" x2="%d" y2="26"%s/><text x="%d" y="31">%s</text>`, at, at+28, r.stroke(i), at+34, html.EscapeString(m.Name))
-		at += 60 + 9*len(m.Name)
+		name := printable(m.Name)
+		width := 60 + 8*utf8.RuneCountInString(name)
+		if x > legendLeft && x+width > plotWidth {
+			x, y = legendLeft, y+20
+		}
+		p(`<line x1="%d" y1="%d" x2="%d" y2="%d"%s/><text x="%d" y="%d">%s</text>`, x, y, x+28, y, r.stroke(i), x+34, y+5, html.EscapeString(name))
+		x += width
 	}
+}
+
+// printable is a name without what XML cannot hold, and not longer than a line.
+func printable(name string) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, name))
+	if len(runes) > maxName {
+		runes = append(runes[:maxName-1], '…')
+	}
+	return string(runes)
 }
 
 // stroke is how the lines of a method are drawn: those of a method's first settings in
@@ -88,6 +114,9 @@ func shown(r Result) []Point {
 	return r.Curve[1:]
 }
 
+// tellApart is the share by which the ends of an axis must differ.
+const tellApart = 1e-6
+
 // fit makes the axes hold all curves but the steep beginnings of some; it is false if
 // there are none.
 func (a *panel) fit(r Report) bool {
@@ -103,7 +132,7 @@ func (a *panel) fit(r Report) bool {
 			}
 		}
 	}
-	if !(a.x0 < a.x1 && a.y0 < a.y1) {
+	if !(a.x0 > 0 && a.x1 > a.x0*(1+tellApart) && a.y1 > a.y0*(1+tellApart)) {
 		return false
 	}
 	if !a.log {

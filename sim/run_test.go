@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"halos/data"
@@ -96,14 +98,25 @@ func TestStoppedAndResumed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := textOf(t, whole)
 	s.Store = &Store{Dir: filepath.Join(t.TempDir(), "study")}
-	stops, calls := 0, 0
-	for {
+	if stops := stopAndGo(t, s, 7, textOf(t, whole)); stops < 20 {
+		t.Errorf("stopped %d times only", stops)
+	}
+	s.Job.K++
+	if _, err := s.Run(t.Context(), silent); err == nil {
+		t.Error("another study was taken up in the same directory")
+	}
+}
+
+// stopAndGo runs s, stopped at each so many steps of its progress and resumed, until it
+// has ended as it should, and returns how often it was stopped.
+func stopAndGo(t *testing.T, s Study, each int, want string) int {
+	t.Helper()
+	for stops := range 1000 {
 		ctx, cancel := context.WithCancel(t.Context())
-		calls = 0
+		calls := 0
 		runs, err := s.Run(ctx, func(string, float64) {
-			if calls++; calls == 7 {
+			if calls++; calls == each {
 				cancel()
 			}
 		})
@@ -112,21 +125,58 @@ func TestStoppedAndResumed(t *testing.T) {
 			if got := textOf(t, runs); got != want {
 				t.Errorf("after %d stops: %s\nwithout: %s", stops, got, want)
 			}
-			break
+			return stops
 		}
 		if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		if stops++; stops > 1000 {
-			t.Fatal("it does not come to an end")
+	}
+	t.Fatal("it does not come to an end")
+	return 0
+}
+
+// A round that has diverged ends the run when its time comes, also if the run was
+// stopped before.
+func TestStoppedBeforeItDiverges(t *testing.T) {
+	s := smallStudy(t)
+	s.Algos = []Algo{HALoS, Async}
+	s.Job.Optimizer.LR = 30
+	whole, err := s.Run(t.Context(), silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diverged := 0
+	for _, runs := range whole {
+		if r := runs.Runs[0]; r.Diverged && r.Events > 4 {
+			diverged++
 		}
 	}
-	if stops < 20 {
-		t.Errorf("stopped %d times only", stops)
+	if diverged == 0 {
+		t.Fatalf("nothing has diverged on the way: %s", textOf(t, whole))
 	}
-	s.Job.K++
-	if _, err := s.Run(t.Context(), silent); err == nil {
-		t.Error("another study was taken up in the same directory")
+	s.Store = &Store{Dir: filepath.Join(t.TempDir(), "study")}
+	stopAndGo(t, s, 1, textOf(t, whole))
+}
+
+func TestDamagedState(t *testing.T) {
+	s := smallStudy(t)
+	s.Algos, s.Store = []Algo{Async}, &Store{Dir: t.TempDir()}
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := s.Run(ctx, func(string, float64) { cancel() }); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	file := filepath.Join(s.Store.Dir, "async-seed1.state")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, damage := range [][]byte{nil, text[:len(text)-1], append(text[:len(text)/2:len(text)/2], append([]byte{text[len(text)/2] ^ 1}, text[len(text)/2+1:]...)...)} {
+		if err := os.WriteFile(file, damage, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Run(t.Context(), silent); err == nil || !strings.Contains(err.Error(), file+": damaged") {
+			t.Errorf("%d bytes: %v", len(damage), err)
+		}
 	}
 }
 
@@ -161,7 +211,7 @@ func TestDivergenceIsAResult(t *testing.T) {
 	if !runs[0].Runs[0].Diverged || runs[1].Runs[0].Diverged {
 		t.Errorf("%+v", runs)
 	}
-	if m := NewReport(s, runs).Algorithms[0]; m.Diverged != 1 || m.ToTarget != nil || m.Loss != 0 {
+	if m := NewReport(s, runs).Algorithms[0]; m.Diverged != 1 || m.ToTarget != nil || m.Loss != nil {
 		t.Errorf("report %+v", m)
 	}
 }

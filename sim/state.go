@@ -7,6 +7,7 @@ import (
 	"halos/data"
 	"halos/optim"
 	"halos/roles"
+	"halos/train"
 )
 
 // state is a run between two events: all that the rest of it depends on.
@@ -38,6 +39,7 @@ type workerState struct {
 	Start, Params []float32
 	Task          data.Task
 	Loss, Until   float64
+	Diverged      string // how, if it has
 }
 
 // Moments is the state of an AdamW.
@@ -60,10 +62,13 @@ func (r *run) state(learner *Texts) (state, error) {
 	s := state{Now: r.now, Made: r.made, Queue: r.queue, Global: r.global, Trained: r.trained, Tally: r.tally, Curve: r.curve}
 	for _, w := range r.workers {
 		loss, err := w.training.wait()
-		if err != nil {
+		diverged := ""
+		if errors.Is(err, train.ErrDiverged) { // which ends the run when its time comes
+			diverged = err.Error()
+		} else if err != nil {
 			return s, err
 		}
-		s.Workers = append(s.Workers, workerState{w.seq, w.version, w.base, w.start, w.params, w.task, loss, w.until})
+		s.Workers = append(s.Workers, workerState{w.seq, w.version, w.base, w.start, w.params, w.task, loss, w.until, diverged})
 	}
 	for _, o := range learner.states {
 		s.Moments = append(s.Moments, momentsOf(o))
@@ -87,14 +92,17 @@ func (r *run) restore(s state, learner *Texts) error {
 		w.seq, w.version, w.base, w.task, w.until = saved.Seq, saved.Version, saved.Base, saved.Task, saved.Until
 		copy(w.start, saved.Start)
 		copy(w.params, saved.Params)
-		w.training = trained(saved.Loss)
+		w.training = trained(saved)
 	}
 	return r.method.load(s)
 }
 
 // trained is the outcome of a round that was trained before.
-func trained(loss float64) *future {
-	f := &future{done: make(chan struct{}), loss: loss}
+func trained(s workerState) *future {
+	f := &future{done: make(chan struct{}), loss: s.Loss}
+	if s.Diverged != "" {
+		f.err = fmt.Errorf("%w: %s", train.ErrDiverged, s.Diverged)
+	}
 	close(f.done)
 	return f
 }

@@ -2,11 +2,14 @@ package sim
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,7 +50,11 @@ func (s *Store) run(ctx context.Context, name string, c Config, learner *Texts, 
 	ended, under := filepath.Join(s.Dir, name+".json"), filepath.Join(s.Dir, name+".state")
 	var res Result
 	if text, err := os.ReadFile(ended); err == nil {
-		if err := json.Unmarshal(text, &res); err != nil {
+		err := json.Unmarshal(text, &res)
+		if err == nil && (res.Algo != c.Algo || len(res.Curve) == 0) {
+			err = fmt.Errorf("not the result of a run of %s", c.Algo)
+		}
+		if err != nil {
 			return res, fmt.Errorf("%s: %w: remove it to run that again", ended, err)
 		}
 		return res, nil
@@ -88,22 +95,32 @@ func (s *Store) run(ctx context.Context, name string, c Config, learner *Texts, 
 
 // resume restores r from the file of its state, if there is one.
 func (s *Store) resume(r *run, file string, learner *Texts) (bool, error) {
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
-	var saved state
-	if err := gob.NewDecoder(bufio.NewReader(f)).Decode(&saved); err != nil {
-		return false, fmt.Errorf("%s: %w: remove it to run that again from the start", file, err)
+	saved, err := decodeState(text)
+	if err == nil {
+		err = r.restore(saved, learner)
 	}
-	if err := r.restore(saved, learner); err != nil {
+	if err != nil {
 		return false, fmt.Errorf("%s: %w: remove it to run that again from the start", file, err)
 	}
 	return true, nil
+}
+
+// decodeState reads what keep has written: a state as gob, and its SHA-256.
+func decodeState(text []byte) (state, error) {
+	var s state
+	at := len(text) - sha256.Size
+	if at < 0 || sha256.Sum256(text[:at]) != [sha256.Size]byte(text[at:]) {
+		return s, errors.New("damaged")
+	}
+	err := gob.NewDecoder(bytes.NewReader(text)).Decode(&s)
+	return s, err
 }
 
 // keep writes the state of r.
@@ -113,8 +130,12 @@ func (s *Store) keep(r *run, file string, learner *Texts) error {
 		return err
 	}
 	return s.write(file, func(f *os.File) error {
-		w := bufio.NewWriter(f)
-		return errors.Join(gob.NewEncoder(w).Encode(saved), w.Flush())
+		w, sum := bufio.NewWriter(f), sha256.New()
+		if err := gob.NewEncoder(io.MultiWriter(w, sum)).Encode(saved); err != nil {
+			return err
+		}
+		_, err := w.Write(sum.Sum(nil))
+		return errors.Join(err, w.Flush())
 	})
 }
 

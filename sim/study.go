@@ -2,8 +2,11 @@ package sim
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"halos/data"
@@ -56,7 +59,7 @@ func (s Study) Validate() error {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	fault(s.Seeds < 1, "%d seeds, want at least 1", s.Seeds)
+	fault(s.Seeds < 1 || s.Job.Seed+uint64(s.Seeds) < s.Job.Seed, "%d seeds from %d on, want at least 1, and none beyond %d", s.Seeds, s.Job.Seed, uint64(math.MaxUint64))
 	fault(len(s.Algos) == 0, "no algorithm")
 	fault(s.Evals < 1, "%d evaluations, want at least 1", s.Evals)
 	fault(s.Windows < 1, "%d held-out windows, want at least 1", s.Windows)
@@ -81,7 +84,8 @@ func (s Study) Validate() error {
 func (s Study) config(a Algo, j *job.Job) Config {
 	c := Config{
 		Algo: a, Env: s.Env, Cost: s.Cost, Roles: j.Config, Outer: a.PaperOuter(), LR: j.TrainConfig().Schedule,
-		Steps: j.Samples() / uint64(j.Batch), TokensPerStep: j.Batch * j.Context(), Evaluations: s.Evals, Until: s.Until, Jobs: s.Jobs,
+		Steps: j.Samples() / uint64(j.Batch), TokensPerStep: j.Batch * j.Context(), Evaluations: s.Evals, Until: s.Until,
+		Jobs: min(s.Jobs, s.Env.size()),
 	}
 	switch {
 	case s.H > 0:
@@ -143,10 +147,6 @@ func (s Study) Run(ctx context.Context, progress func(what string, share float64
 func (s Study) settings() any {
 	j := *s.Job
 	j.Salt = ""
-	var texts []string
-	for _, c := range s.Corpora {
-		texts = append(texts, c.Source().SHA256)
-	}
 	return struct {
 		Job            job.Job
 		Env            Env
@@ -157,7 +157,33 @@ func (s Study) settings() any {
 		Until          float64
 		Evals, Windows int
 		Kernel         string
-	}{j, s.Env, s.Cost, s.H, s.Outer, texts, s.Until, s.Evals, s.Windows, tensor.Kernel()}
+	}{j, s.Env, s.Cost, s.H, s.Outer, s.texts(), s.Until, s.Evals, s.Windows, tensor.Kernel()}
+}
+
+// texts lists the hashes of the regions' texts.
+func (s Study) texts() []string {
+	var all []string
+	for _, c := range s.Corpora {
+		all = append(all, c.Source().SHA256)
+	}
+	return all
+}
+
+// terms names all on which it depends whether the losses and times of two studies can
+// be compared.
+func (s Study) terms() string {
+	text, err := json.Marshal(struct {
+		Env     Env
+		Cost    Cost
+		Model   model.Config
+		Texts   []string
+		Windows int
+		Tokens  uint64
+	}{s.Env, s.Cost, s.Job.Model, s.texts(), s.Windows, s.Job.Tokens})
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%.8x", sha256.Sum256(text))
 }
 
 // one runs one method from one seed, or finds it in the store.
@@ -174,7 +200,7 @@ func (s Study) one(ctx context.Context, a Algo, seed int, progress func(float64)
 	}
 	params := make([]float32, j.Model.NumParams())
 	model.Init(params, j.Model, j.Seed)
-	learner := NewTexts(j.TrainConfig(), corpora, s.Jobs, s.Windows)
+	learner := NewTexts(j.TrainConfig(), corpora, c.Jobs, s.Windows)
 	if s.Store == nil {
 		return Run(ctx, c, learner, params)
 	}

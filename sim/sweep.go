@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 
@@ -42,7 +43,7 @@ type Row struct {
 	StalenessMax  uint64  `json:"staleness_max"`
 	Utilisation   float64 `json:"utilisation"`
 	Unshipped     float64 `json:"unshipped"`
-	Link          float64 `json:"link"` // share of the time in which the busiest region's push or its answer is on the way; HALoS only
+	Link          float64 `json:"link"` // HALoS: how long the busiest region's push and its answer take, as a share of the time in which K updates come; above 1 pushes wait
 }
 
 // Advice is the setting of HALoS to begin with.
@@ -53,8 +54,8 @@ type Advice struct {
 	Reason string `json:"reason"`
 }
 
-// Rows forecasts every setting, those of a method together.
-func (s Sweep) Rows() []Row {
+// Rows forecasts every setting, those of a method together. It fails only when ctx ends.
+func (s Sweep) Rows(ctx context.Context) ([]Row, error) {
 	var rows []Row
 	for _, codec := range s.Codecs {
 		for _, h := range s.H {
@@ -74,27 +75,24 @@ func (s Sweep) Rows() []Row {
 		rows = append(rows, Row{Algo: DDP, H: 1, Codec: codec.Name})
 	}
 	rows = append(rows, Row{Algo: Ideal, H: 1, Codec: s.Codecs[0].Name})
-	var group errgroup.Group
+	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range rows {
-		group.Go(func() error {
-			s.fill(&rows[i])
-			return nil
-		})
+		group.Go(func() error { return s.fill(ctx, &rows[i]) })
 	}
-	_ = group.Wait() // no forecast fails
-	return rows
+	return rows, group.Wait()
 }
 
 // fill forecasts a row.
-func (s Sweep) fill(row *Row) {
+func (s Sweep) fill(ctx context.Context, row *Row) error {
 	p := s.plan(row)
-	r := Forecast(p)
+	r, err := Forecast(ctx, p)
 	row.Seconds, row.WANGB, row.Utilisation, row.Unshipped = r.Seconds, r.WANGB, r.Utilisation, r.Unshipped
 	row.StalenessMean, row.StalenessMax = r.StalenessMean, r.StalenessMax
 	if row.Algo == HALoS {
 		row.Link, _ = p.link()
 	}
+	return err
 }
 
 func (s Sweep) plan(row *Row) Plan {
@@ -110,8 +108,8 @@ func (s Sweep) plan(row *Row) Plan {
 	}
 }
 
-// link returns the largest share of the time that a region's link is taken up by its
-// pushes and their answers if it pushes after every K updates, and which region's.
+// link returns how long a region's push and its answer take, as a share of the time in
+// which K updates come, where that is the most, and in which region.
 func (p Plan) link() (share float64, region int) {
 	rates := make([]float64, len(p.Env.Speeds)) // updates per ms
 	regions, speeds := p.Env.workers()
@@ -131,10 +129,10 @@ func (p Plan) link() (share float64, region int) {
 
 const (
 	busyEnough = 0.95 // utilisation beyond which fewer local steps are the better ones
-	linkEnough = 0.5  // share of a link's time beyond which updates wait for long
+	linkEnough = 0.5  // share of K updates' time beyond which pushes wait for long
 )
 
-// Advise chooses among the rows of HALoS in the codec that jobs have: local steps as
+// Advise chooses among the rows of HALoS in the first codec of s: local steps as
 // few as leave the workers busy, since every exchange is one to learn from, and
 // pushes as often as leave the links room.
 func (s Sweep) Advise(rows []Row) Advice {
@@ -151,7 +149,7 @@ func (s Sweep) Advise(rows []Row) Advice {
 		return room && (!had || row.K < best.K) || !room && !had && row.Link < best.Link
 	}
 	for i := range rows {
-		if row := &rows[i]; row.Algo == HALoS && row.Codec == Codecs()[0].Name && better(row) {
+		if row := &rows[i]; row.Algo == HALoS && row.Codec == s.Codecs[0].Name && better(row) {
 			best = row
 		}
 	}
@@ -159,8 +157,8 @@ func (s Sweep) Advise(rows []Row) Advice {
 		return Advice{}
 	}
 	_, region := s.plan(best).link()
-	reason := fmt.Sprintf("with H=%d workers compute %.0f %% of the time; with K=%d the busiest link, that of region %d, is taken up for %.0f %% of it",
-		best.H, 100*best.Utilisation, best.K, region, 100*best.Link)
+	reason := fmt.Sprintf("with H=%d workers compute %.0f %% of the time; the link of region %d, the busiest, needs %.2g times as long for a push and its answer as K=%d updates take",
+		best.H, 100*best.Utilisation, region, best.Link, best.K)
 	if best.Link > linkEnough {
 		reason += ": a larger K or a codec with fewer bytes would relieve it"
 	}
