@@ -37,13 +37,14 @@ that machines and links would take is only counted. So it says what a network th
 nobody has rented yet would do to learning, and how HALoS compares:
 
     halos sim
-    halos sim --algo halos,diloco,async --tokens 400k --seeds 3 --plot out.svg
+    halos sim --algo halos,diloco,async --tokens 1M --seeds 3 --plot out.svg
     halos sim --env mine.yaml --data 0=emails.txt --data 1=manuals.txt --set K=8
 
-By default the network and the speeds are those of the HALoS paper, transfers and
-steps cost what they cost for Pythia-70M, and the model that is trained is that of
-the preset tiny. The same command gives the same bits at any --jobs. With --dir a
-run that was interrupted goes on where it was, by the same command.
+By default all is as in the HALoS paper, the network, the speeds, the servers, the
+number of local steps, and transfers and steps cost what they cost for Pythia-70M; the
+model that is trained is a small one, in a minute or two of a core for each method.
+The same command gives the same bits at any --jobs. With --dir a run that was
+interrupted goes on where it was, by the same command.
 
     halos:       two tiers, nobody waits (arXiv 2506.04531)
     async:       one server, nobody waits (Async-Local-SGD, arXiv 2401.09135)
@@ -55,7 +56,8 @@ run that was interrupted goes on where it was, by the same command.
 		Flags: []urfave.Flag{
 			envFlag(),
 			&urfave.StringFlag{Name: "algo", Value: strings.Join(names, ","), Usage: "run the methods of `LIST`"},
-			presetFlag(), setFlag(),
+			&urfave.StringFlag{Name: "preset", Value: sim.PaperName, Usage: "train the model, and have the servers, of `NAME`: " + strings.Join(append([]string{sim.PaperName}, job.PresetNames()...), ", ")},
+			setFlag(),
 			&urfave.StringFlag{Name: "as", Value: "pythia-70m", Usage: "count transfers and steps as those of `NAME`: pythia-70m"},
 			&urfave.Float64Flag{Name: "params", DefaultText: "those of --as", Usage: "as those of a model of `N` parameters"},
 			&urfave.DurationFlag{Name: "step-time", DefaultText: "that of --as", Usage: "a local step of the fastest worker takes `TIME`"},
@@ -180,7 +182,7 @@ func servers(c *urfave.Context, algos []sim.Algo) error {
 
 // simJob is the preset with the settings of the flags.
 func simJob(c *urfave.Context) (*job.Job, error) {
-	j, err := job.Preset(c.String("preset"))
+	j, err := simPreset(c.String("preset"))
 	if err != nil {
 		return nil, err
 	}
@@ -210,6 +212,13 @@ func simJob(c *urfave.Context) (*job.Job, error) {
 		return nil, err
 	}
 	return j, j.Validate()
+}
+
+func simPreset(name string) (*job.Job, error) {
+	if name == sim.PaperName {
+		return sim.PaperJob()
+	}
+	return job.Preset(name)
 }
 
 // tokenCount reads a number of tokens such as 800k or 2M.

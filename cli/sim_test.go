@@ -33,7 +33,7 @@ func TestSim(t *testing.T) {
 	if err := json.Unmarshal([]byte(o.out), &r); err != nil || o.code != codeOK || o.err != "" {
 		t.Fatalf("%v: %+v", err, o)
 	}
-	if r.Schema != "halos.sim/1" || r.Env != "paper" || r.Preset != "tiny" || r.Tokens != 19200 || r.Seeds != 2 || len(r.Algorithms) != 6 {
+	if r.Schema != "halos.sim/1" || r.Env != "paper" || r.Preset != "paper" || r.Tokens != 19200 || r.Seeds != 2 || len(r.Algorithms) != 6 {
 		t.Errorf("%+v", r)
 	}
 	for i, m := range r.Algorithms {
@@ -70,7 +70,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for i, name := range []string{"halos", "as <published>", "ddp"} {
-		if m := r.Algorithms[i]; m.Name != name || len(m.Runs.Runs) != 1 || m.ToTarget == nil || m.RatioToHALoS == nil || (*m.RatioToHALoS == 1) != (i == 0) {
+		if m := r.Algorithms[i]; m.Name != name || len(m.Runs.Runs) != 1 || m.ToTarget == nil || m.RatioToHALoS == nil || i == 0 && *m.RatioToHALoS != 1 {
 			t.Errorf("%+v", m)
 		}
 	}
