@@ -1,6 +1,6 @@
 FUZZ ?= 20000x
 
-.PHONY: build test sets race fuzz bench lint testnet kernels proto ci
+.PHONY: build test sets race cuts fuzz bench lint testnet kernels proto ci
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o halos .
@@ -17,6 +17,10 @@ sets: build
 
 race:
 	go test -race ./...
+
+# Snapshots on a disk whose power is cut at so many points.
+cuts:
+	go test -run TestPowerCut -timeout 1h ./checkpoint -cuts 100000
 
 # Each fuzz target for FUZZ inputs: by count, since a time limit fails on a busy machine.
 fuzz:

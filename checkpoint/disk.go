@@ -12,15 +12,62 @@ import (
 	"runtime"
 )
 
+// disk is what snapshots are kept on: the machine's, or one of a test that loses what
+// it was not told to keep.
+type disk interface {
+	Mkdir(name string) error
+	ReadDir(name string) ([]fs.DirEntry, error)
+	Lstat(name string) (fs.FileInfo, error)
+	Open(name string) (fs.File, error)
+	Create(name string) (output, error) // refuses a name that is taken
+	Rename(from, to string) error
+	RemoveAll(name string) error
+	SyncDir(name string) error // makes the names in a directory durable
+}
+
+// output is a file that is being written.
+type output interface {
+	io.Writer
+	Sync() error
+	Close() error
+}
+
+// machine is the disk of this machine.
+type machine struct{}
+
+func (machine) Mkdir(name string) error                    { return os.Mkdir(name, 0o755) }
+func (machine) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+func (machine) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(name) }
+func (machine) Open(name string) (fs.File, error)          { return os.Open(name) }
+func (machine) Rename(from, to string) error               { return os.Rename(from, to) }
+func (machine) RemoveAll(name string) error                { return os.RemoveAll(name) }
+
+func (machine) Create(name string) (output, error) {
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+// SyncDir is that of disk. Windows has no such call: there a rename is as durable as
+// its journal makes it.
+func (machine) SyncDir(name string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
 // makeDir makes a directory and those above it, and sees that the names last.
-func makeDir(dir string) error {
-	err := os.Mkdir(dir, 0o755)
+func makeDir(d disk, dir string) error {
+	err := d.Mkdir(dir)
 	parent := filepath.Dir(dir)
 	if errors.Is(err, fs.ErrNotExist) && parent != dir {
-		if err := makeDir(parent); err != nil {
+		if err := makeDir(d, parent); err != nil {
 			return err
 		}
-		err = os.Mkdir(dir, 0o755)
+		err = d.Mkdir(dir)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return nil
@@ -28,26 +75,13 @@ func makeDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(parent)
-}
-
-// syncDir makes the names in dir durable. Windows has no such call: there a
-// rename is as durable as its journal makes it.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return d.SyncDir(parent)
 }
 
 // writeFile makes a durable file of what write writes and returns the SHA-256 of
 // its content in hex.
-func writeFile(path string, write func(io.Writer) error) (sum string, err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+func writeFile(d disk, path string, write func(io.Writer) error) (sum string, err error) {
+	f, err := d.Create(path)
 	if err != nil {
 		return "", err
 	}
@@ -64,8 +98,8 @@ func writeFile(path string, write func(io.Writer) error) (sum string, err error)
 
 // readFile hands a file and its length to read and then compares the SHA-256 of
 // the whole file with sum, unless that is empty.
-func readFile(path, sum string, read func(r io.Reader, size int64) error) error {
-	f, err := os.Open(path)
+func readFile(d disk, path, sum string, read func(r io.Reader, size int64) error) error {
+	f, err := d.Open(path)
 	if err != nil {
 		return err
 	}
@@ -95,8 +129,8 @@ func readFile(path, sum string, read func(r io.Reader, size int64) error) error 
 const maxText = 64 << 20
 
 // readText reads a whole small file, compared with sum as readFile does.
-func readText(path, sum string) (text []byte, err error) {
-	err = readFile(path, sum, func(r io.Reader, size int64) error {
+func readText(d disk, path, sum string) (text []byte, err error) {
+	err = readFile(d, path, sum, func(r io.Reader, size int64) error {
 		if size > maxText {
 			return fmt.Errorf("has %d bytes, more than the %d that such a file may have", size, maxText)
 		}

@@ -64,7 +64,7 @@ func hasModel(dir string) bool {
 // search returns all snapshots in dir and depth levels below it. What cannot be
 // read holds none.
 func search(dir string, depth int) []found {
-	all, err := list(dir)
+	all, err := list(machine{}, dir)
 	if err != nil || len(all) > 0 || depth == 0 {
 		return all
 	}
@@ -90,12 +90,12 @@ func ofGPS(root string, s found) int {
 
 // verifyModel compares what Find's callers read of a snapshot with its hashes.
 func verifyModel(path string) error {
-	sums, err := readSums(path)
+	sums, err := readSums(machine{}, path)
 	if err != nil {
 		return err
 	}
-	if _, err := readText(filepath.Join(path, configFile), sums[configFile]); err != nil {
+	if _, err := readText(machine{}, filepath.Join(path, configFile), sums[configFile]); err != nil {
 		return err
 	}
-	return readFile(filepath.Join(path, modelFile), sums[modelFile], func(io.Reader, int64) error { return nil })
+	return readFile(machine{}, filepath.Join(path, modelFile), sums[modelFile], func(io.Reader, int64) error { return nil })
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -29,8 +28,8 @@ type found struct {
 
 // list returns the snapshots in dir, the best to load first: newest version
 // first, a replaced one after its replacement. No directory is no snapshots.
-func list(dir string) ([]found, error) {
-	names, err := os.ReadDir(dir)
+func list(d disk, dir string) ([]found, error) {
+	names, err := d.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -52,14 +51,14 @@ func list(dir string) ([]found, error) {
 }
 
 // sweep removes what a crash in the middle of Save left unfinished.
-func sweep(dir string) error {
-	names, err := os.ReadDir(dir)
+func sweep(d disk, dir string) error {
+	names, err := d.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range names {
 		if strings.HasPrefix(e.Name(), ".v") && strings.HasSuffix(e.Name(), unfinishedSuffix) {
-			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			if err := d.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}
 		}
@@ -70,33 +69,33 @@ func sweep(dir string) error {
 // commit gives a complete and durable folder its name. If the name is taken, the
 // folder that has it steps aside first under a name that Load knows too: at every
 // moment one of the two is there.
-func commit(dir, fresh string, version uint64) error {
+func commit(d disk, dir, fresh string, version uint64) error {
 	final := filepath.Join(dir, folder(version))
 	replaced := final + replacedSuffix
-	if _, err := os.Lstat(final); err == nil {
-		if err := os.RemoveAll(replaced); err != nil {
+	if _, err := d.Lstat(final); err == nil {
+		if err := d.RemoveAll(replaced); err != nil {
 			return err
 		}
-		if err := os.Rename(final, replaced); err != nil {
+		if err := d.Rename(final, replaced); err != nil {
 			return err
 		}
-		if err := syncDir(dir); err != nil {
+		if err := d.SyncDir(dir); err != nil {
 			return err
 		}
 	}
-	if err := os.Rename(fresh, final); err != nil {
+	if err := d.Rename(fresh, final); err != nil {
 		return err
 	}
-	if err := syncDir(dir); err != nil {
+	if err := d.SyncDir(dir); err != nil {
 		return err
 	}
-	return os.RemoveAll(replaced)
+	return d.RemoveAll(replaced)
 }
 
 // prune removes the snapshots that the one of the given version makes
 // superfluous: all older ones but the newest of them. Newer ones it leaves alone.
-func prune(dir string, version uint64) error {
-	all, err := list(dir)
+func prune(d disk, dir string, version uint64) error {
+	all, err := list(d, dir)
 	if err != nil {
 		return err
 	}
@@ -108,7 +107,7 @@ func prune(dir string, version uint64) error {
 		if kept++; kept <= 2 {
 			continue
 		}
-		if err := os.RemoveAll(f.path); err != nil {
+		if err := d.RemoveAll(f.path); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ func LoadConfig(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
 	}
-	config, err := readText(filepath.Join(path, configFile), sums[configFile])
+	config, err := readText(machine{}, filepath.Join(path, configFile), sums[configFile])
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
 	}
@@ -32,7 +32,7 @@ func LoadModel(path string, dst []Tensor) error {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	wanted := newTargets(dst)
-	err = readFile(filepath.Join(path, modelFile), sums[modelFile], func(r io.Reader, size int64) error {
+	err = readFile(machine{}, filepath.Join(path, modelFile), sums[modelFile], func(r io.Reader, size int64) error {
 		if err := readTensors(r, size, wanted.take); err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func Assign(dst, src []Tensor) error {
 // optionalSums returns the hashes of a snapshot, or none for a folder that did
 // not come from Save.
 func optionalSums(path string) (map[string]string, error) {
-	sums, err := readSums(path)
+	sums, err := readSums(machine{}, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -57,34 +56,34 @@ type Snapshot struct {
 //
 // Only one process may save in a directory at a time. Save borrows all of s.
 func Save(dir string, s Snapshot) (path string, err error) {
-	if err := save(dir, s); err != nil {
+	if err := save(machine{}, dir, s); err != nil {
 		return "", fmt.Errorf("save snapshot v%d: %w", s.Version, err)
 	}
 	return filepath.Join(dir, folder(s.Version)), nil
 }
 
-func save(dir string, s Snapshot) error {
-	if err := makeDir(dir); err != nil {
+func save(d disk, dir string, s Snapshot) error {
+	if err := makeDir(d, dir); err != nil {
 		return err
 	}
-	if err := sweep(dir); err != nil {
+	if err := sweep(d, dir); err != nil {
 		return err
 	}
 	fresh := filepath.Join(dir, "."+folder(s.Version)+unfinishedSuffix)
-	if err := os.Mkdir(fresh, 0o755); err != nil {
+	if err := d.Mkdir(fresh); err != nil {
 		return err
 	}
-	if err := s.write(fresh); err != nil {
-		return errors.Join(err, os.RemoveAll(fresh))
+	if err := s.write(d, fresh); err != nil {
+		return errors.Join(err, d.RemoveAll(fresh))
 	}
-	if err := commit(dir, fresh, s.Version); err != nil {
+	if err := commit(d, dir, fresh, s.Version); err != nil {
 		return err
 	}
-	return prune(dir, s.Version)
+	return prune(d, dir, s.Version)
 }
 
 // write fills the folder with durable files.
-func (s Snapshot) write(folder string) error {
+func (s Snapshot) write(d disk, folder string) error {
 	text := func(b []byte) func(io.Writer) error {
 		return func(w io.Writer) error { _, err := w.Write(b); return err }
 	}
@@ -102,23 +101,25 @@ func (s Snapshot) write(folder string) error {
 		{stateFile, text(s.State)},
 		{jobFile, text(s.Job)},
 	} {
-		sum, err := writeFile(filepath.Join(folder, file.name), file.write)
+		sum, err := writeFile(d, filepath.Join(folder, file.name), file.write)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(&sums, "%s  %s\n", sum, file.name)
 	}
-	if _, err := writeFile(filepath.Join(folder, sumsFile), text(sums.Bytes())); err != nil {
+	if _, err := writeFile(d, filepath.Join(folder, sumsFile), text(sums.Bytes())); err != nil {
 		return err
 	}
-	return syncDir(folder)
+	return d.SyncDir(folder)
 }
 
 // Load returns the newest snapshot in dir that verifies and its folder. Where a
 // newer one does not, the snapshot's Skipped says why. With no snapshot at all
 // the error is ErrNone; with none that verifies it says what is wrong with each.
-func Load(dir string) (s Snapshot, path string, err error) {
-	found, err := list(dir)
+func Load(dir string) (s Snapshot, path string, err error) { return load(machine{}, dir) }
+
+func load(d disk, dir string) (s Snapshot, path string, err error) {
+	found, err := list(d, dir)
 	if err != nil {
 		return Snapshot{}, "", err
 	}
@@ -127,7 +128,7 @@ func Load(dir string) (s Snapshot, path string, err error) {
 	}
 	var faults []error
 	for _, f := range found {
-		s, err := read(f)
+		s, err := read(d, f)
 		if err == nil {
 			s.Skipped = errors.Join(faults...)
 			return s, f.path, nil
@@ -138,9 +139,9 @@ func Load(dir string) (s Snapshot, path string, err error) {
 }
 
 // read reads a whole snapshot and verifies every byte of it.
-func read(f found) (Snapshot, error) {
+func read(d disk, f found) (Snapshot, error) {
 	s := Snapshot{Version: f.version}
-	sums, err := readSums(f.path)
+	sums, err := readSums(d, f.path)
 	if err != nil {
 		return s, err
 	}
@@ -148,7 +149,7 @@ func read(f found) (Snapshot, error) {
 		name string
 		dst  *[]byte
 	}{{configFile, &s.Config}, {stateFile, &s.State}, {jobFile, &s.Job}} {
-		if *file.dst, err = readText(filepath.Join(f.path, file.name), sums[file.name]); err != nil {
+		if *file.dst, err = readText(d, filepath.Join(f.path, file.name), sums[file.name]); err != nil {
 			return s, err
 		}
 	}
@@ -156,15 +157,15 @@ func read(f found) (Snapshot, error) {
 		name string
 		dst  *[]Tensor
 	}{{modelFile, &s.Model}, {vectorFile, &s.Vectors}} {
-		if *file.dst, err = readTensorFile(filepath.Join(f.path, file.name), sums[file.name]); err != nil {
+		if *file.dst, err = readTensorFile(d, filepath.Join(f.path, file.name), sums[file.name]); err != nil {
 			return s, err
 		}
 	}
 	return s, nil
 }
 
-func readTensorFile(path, sum string) (tensors []Tensor, err error) {
-	err = readFile(path, sum, func(r io.Reader, size int64) error {
+func readTensorFile(d disk, path, sum string) (tensors []Tensor, err error) {
+	err = readFile(d, path, sum, func(r io.Reader, size int64) error {
 		tensors, err = ReadTensors(r, size)
 		return err
 	})
@@ -173,8 +174,8 @@ func readTensorFile(path, sum string) (tensors []Tensor, err error) {
 
 // readSums reads SHA256SUMS, the file that sha256sum -c takes, and sees that it
 // names every file of a snapshot.
-func readSums(folder string) (map[string]string, error) {
-	text, err := readText(filepath.Join(folder, sumsFile), "")
+func readSums(d disk, folder string) (map[string]string, error) {
+	text, err := readText(d, filepath.Join(folder, sumsFile), "")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("not a complete snapshot: %w", err)
 	}
