@@ -45,8 +45,20 @@ PAPER = {
     "async": "--H 32 --outer-lr 0.05 --outer-momentum 0.9 --set optimizer.lr=0.004",
     "diloco": "--H 32 --outer-lr 0.7 --outer-momentum 0.9 --set optimizer.lr=0.008",
 }
+# The fastest again, with as many tokens as they get through by the time halos has ended,
+# and halos with as many as it gets through until async has.
+IN_TIME = {
+    "halos": CHOSEN["halos"] + " --tokens 18609k",
+    "async": FASTEST["async"] + " --tokens 3053k",
+    "diloco": FASTEST["diloco"] + " --tokens 812k --set optimizer.warmup=100",
+    "diloco-dyn": FASTEST["diloco-dyn"] + " --tokens 1997k",
+    "ddp": CHOSEN["ddp"] + " --tokens 70400 --set optimizer.warmup=20",
+}
 REGIONS = "--data 1=sotu --data 3=sotu"  # the others read Austen
 KS = (4, 8, 16, 64)
+
+
+GROUPS = ("", CHOSEN), ("-fastest", FASTEST), ("-paper", PAPER), ("-in-time", IN_TIME)
 
 
 def variant(k, inflight):
@@ -56,7 +68,7 @@ def variant(k, inflight):
 
 def experiments():
     """The final runs: a name, a method and its flags."""
-    for suffix, group in ("", CHOSEN), ("-fastest", FASTEST), ("-paper", PAPER):
+    for suffix, group in GROUPS:
         for algo, flags in group.items():
             yield algo + suffix, algo, flags
     for algo, flags in CHOSEN.items():
@@ -140,15 +152,10 @@ def tables(args):
         losses = [r["loss"] for r in runs[name]["runs"]]
         return f"{statistics.mean(losses):.4f} ({min(losses):.4f} to {max(losses):.4f})"
 
-    def at(name, seconds):
-        """Mean loss of the last measurement before then."""
-        return statistics.mean([p["loss"] for p in r["curve"] if p["seconds"] <= seconds][-1] for r in runs[name]["runs"])
-
-    end = max(r["seconds"] for r in runs["halos"]["runs"])
-    print(f"| method | seconds | WAN GB | busy | staleness | loss at the end | loss at {end:.0f} s |\n| --- | --- | --- | --- | --- | --- | --- |")
-    for name in [*CHOSEN, *(f"{a}-fastest" for a in FASTEST), *(f"{a}-paper" for a in PAPER)]:
+    print("| method | seconds | WAN GB | busy | staleness | loss at the end |\n| --- | --- | --- | --- | --- | --- |")
+    for name in [algo + suffix for suffix, group in GROUPS for algo in group]:
         if m := runs.get(name):
-            print(f"| {name} | {m['seconds']:,.0f} | {m['wan_gb']:.0f} | {100 * m['utilisation']:.0f} % | {m['staleness_mean']:.1f} | {loss(name)} | {at(name, end):.3f} |")
+            print(f"| {name} | {m['seconds']:,.0f} | {m['wan_gb']:,.0f} | {100 * m['utilisation']:.0f} % | {m['staleness_mean']:.1f} | {loss(name)} |")
     print("\n| method | texts by region |\n| --- | --- |")
     for name in CHOSEN:
         print(f"| {name} | {loss(f'{name}-regions')} |")

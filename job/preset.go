@@ -26,7 +26,7 @@ var presets = []struct {
 		Model:  neox(128, 4, 4, 64, data.Vocabulary, 0.25),
 		Config: roles.Config{
 			H: 32, K: 4, Alpha: 0.5, Batch: 1, GlobalBatch: 8,
-			LPS: optim.NesterovConfig{LR: 1, Beta: 0.5, N: 2},
+			LPS: optim.NesterovConfig{LR: 1, Beta: 0.5, N: 4},
 			GPS: optim.NesterovConfig{LR: 1, Beta: 0.3, N: 2},
 		},
 		Optimizer: Optimizer{LR: 2e-3, Warmup: 80},

@@ -61,8 +61,8 @@ func NewReport(s Study, all []Runs) Report {
 }
 
 // Compare joins the methods of reports, which must be on the same terms and from the
-// same seeds. Their runs are compared at the loss target, or
-// if that is 0 at the lowest that all have reached.
+// same seeds. Their runs are compared at the loss target, or if that is 0 at the lowest
+// that all have reached.
 func Compare(reports []Report, target float64) (Report, error) {
 	if len(reports) == 0 {
 		return Report{}, errors.New("no report")
@@ -112,8 +112,8 @@ func (r Report) Validate() error {
 			fault(len(run.Curve) == 0 && !run.Diverged, "algorithms[%d].runs[%d].curve: empty", i, k)
 			last := Point{Seconds: -1}
 			for j, p := range run.Curve {
-				bad := p.Seconds < 0 || p.Seconds <= last.Seconds || p.Seconds > maxFigure || p.Tokens > maxFigure || !(p.Loss > 0 && p.Loss < maxFigure)
-				fault(bad && len(faults) < 8, "algorithms[%d].runs[%d].curve[%d]: %+v after %+v, want seconds that rise and a loss above 0", i, k, j, p, last)
+				bad := p.Seconds < 0 || p.Seconds < last.Seconds || p.Seconds > maxFigure || p.Tokens > maxFigure || !(p.Loss > 0 && p.Loss < maxFigure)
+				fault(bad && len(faults) < 8, "algorithms[%d].runs[%d].curve[%d]: %+v after %+v, want seconds that do not fall and a loss above 0", i, k, j, p, last)
 				last = p
 			}
 		}
