@@ -133,11 +133,13 @@ func (s *server) paced(name string, speed float64) {
 	}
 }
 
-// fastest is the speed of the fastest connected client, 0 if none is known.
-func (s *server) fastest() float64 {
+// fastest is the speed of the fastest connected client but one, 0 if none is known.
+// A region is told that of the others: its own, as old as its last grant, would
+// make tasks shorter where nobody is faster.
+func (s *server) fastest(but string) float64 {
 	top := 0.0
-	for _, c := range s.clients {
-		if c.live {
+	for name, c := range s.clients {
+		if c.live && name != but {
 			top = max(top, c.speed)
 		}
 	}

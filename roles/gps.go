@@ -111,7 +111,7 @@ func (g *GPS) handOut() []Action {
 		if !c.told {
 			c.asks = 0
 		}
-		acts = append(acts, Grant{Client: name, Ranges: ranges, Committed: g.ledger.committed.Len(), Exhausted: c.told, Fastest: g.fastest()})
+		acts = append(acts, Grant{Client: name, Ranges: ranges, Committed: g.ledger.committed.Len(), Exhausted: c.told, Fastest: g.fastest(name)})
 	}
 	return acts
 }

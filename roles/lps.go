@@ -23,7 +23,7 @@ type LPS struct {
 	exhausted bool    // the GPS had nothing left to grant
 	idle      int     // ticks without a worker
 	committed uint64  // samples committed job-wide, as far as is known
-	elsewhere float64 // local steps per second of the job's fastest worker, by the last grant
+	elsewhere float64 // local steps per second of the other regions' fastest worker, by the last grant
 	global    ModelID
 
 	draining, finished bool

@@ -81,7 +81,7 @@ func (l *LPS) supply() []Action {
 		return nil
 	}
 	l.asked = true
-	return []Action{Ask{Client: l.out.client, Samples: target - have, Speed: l.fastest()}}
+	return []Action{Ask{Client: l.out.client, Samples: target - have, Speed: l.fastest("")}}
 }
 
 // handOut gives tasks to the workers that asked, in turns, the longest waiting first.
@@ -112,7 +112,7 @@ func (l *LPS) steps(c *client) int {
 	if !l.cfg.Rescale || c.speed == 0 {
 		return l.cfg.H
 	}
-	return LocalSteps(l.cfg.H, c.speed, max(l.fastest(), l.elsewhere))
+	return LocalSteps(l.cfg.H, c.speed, max(l.fastest(""), l.elsewhere))
 }
 
 // task places a run of samples on the learning-rate schedule: by its first index, or

@@ -137,7 +137,7 @@ type Grant struct {
 	Ranges    data.Intervals
 	Committed uint64  // samples committed job-wide, as far as the server knows
 	Exhausted bool    // nothing is left to hand out at present
-	Fastest   float64 // to an LPS: local steps per second of the job's fastest worker; 0 = not known yet
+	Fastest   float64 // to an LPS: local steps per second of the other regions' fastest worker; 0 = not known yet
 }
 
 // Model is a server's whole model for one client.

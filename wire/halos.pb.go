@@ -1207,7 +1207,7 @@ type Grant struct {
 	Ranges        []*Range               `protobuf:"bytes,2,rep,name=ranges,proto3" json:"ranges,omitempty"`        // to an LPS
 	Committed     uint64                 `protobuf:"varint,3,opt,name=committed,proto3" json:"committed,omitempty"` // samples committed so far, job-wide, as far as the server knows
 	Exhausted     bool                   `protobuf:"varint,4,opt,name=exhausted,proto3" json:"exhausted,omitempty"` // nothing is left to hand out now
-	Fastest       float64                `protobuf:"fixed64,5,opt,name=fastest,proto3" json:"fastest,omitempty"`    // to an LPS: local steps per second of the job's fastest worker
+	Fastest       float64                `protobuf:"fixed64,5,opt,name=fastest,proto3" json:"fastest,omitempty"`    // to an LPS: local steps per second of the other regions' fastest worker
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
