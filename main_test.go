@@ -78,6 +78,17 @@ func (c *child) records(t *testing.T) []node.Record {
 	return records
 }
 
+// kill ends the process at once and sees that it had not ended by itself.
+func (c *child) kill(t *testing.T) {
+	t.Helper()
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err == nil {
+		t.Fatalf("%s had ended before it was killed", filepath.Base(c.dir))
+	}
+}
+
 // until waits for a record of the process that ok accepts.
 func (c *child) until(ctx context.Context, t *testing.T, what string, ok func(node.Record) bool) {
 	t.Helper()
@@ -117,10 +128,7 @@ func TestJobSurvivesAKilledWorker(t *testing.T) {
 	victim := start(ctx, t, binary, "victim", "join", "--region", "us", us.join)
 
 	victim.until(ctx, t, "the victim's first durable delta", func(r node.Record) bool { return r.Event == node.EventReleased })
-	if err := victim.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	victim.Wait() //nolint:errcheck // it was killed
+	victim.kill(t)
 
 	for _, c := range []*child{gps, eu, us} {
 		if err := c.Wait(); err != nil {
@@ -221,9 +229,6 @@ func TestTheSameCommandContinues(t *testing.T) {
 	for _, event := range []string{node.EventCheckpoint, node.EventRestored} {
 		c := startIn(ctx, t, binary, dir, args...)
 		c.until(ctx, t, event, func(r node.Record) bool { return r.Event == event })
-		if err := c.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		c.Wait() //nolint:errcheck // it was killed
+		c.kill(t)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,6 +160,9 @@ func counts(flag, list string) ([]int, error) {
 		if err != nil || n < 1 || n > 1<<20 {
 			return nil, fmt.Errorf("flag %s: %q is not a list of whole numbers such as 8,16", dashed(flag), list)
 		}
+		if slices.Contains(all, n) {
+			return nil, fmt.Errorf("flag %s: %d twice in %q", dashed(flag), n, list)
+		}
 		all = append(all, n)
 	}
 	return all, nil
@@ -169,12 +173,12 @@ func codecList(list string) ([]sim.Codec, error) {
 next:
 	for part := range strings.SplitSeq(list, ",") {
 		for _, known := range sim.Codecs() {
-			if known.Name == strings.TrimSpace(part) {
+			if known.Name == strings.TrimSpace(part) && !slices.Contains(all, known) {
 				all = append(all, known)
 				continue next
 			}
 		}
-		return nil, fmt.Errorf("flag --codec: %q is not known: f32, bf16, int8, int4", part)
+		return nil, fmt.Errorf("flag --codec: %q is not known, or there twice: f32, bf16, int8, int4", part)
 	}
 	return all, nil
 }

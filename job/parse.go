@@ -89,7 +89,7 @@ func ParseYAML(text []byte) (*Job, error) {
 func document(text []byte) (*ast.MappingNode, error) {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return nil, atLine(err)
+		return nil, AtLine(err)
 	}
 	if len(file.Docs) > 1 {
 		return nil, fmt.Errorf("%d YAML documents, want one manifest", len(file.Docs))
@@ -190,11 +190,16 @@ func walk(prefix string, node *ast.MappingNode, visit func(key string, at *ast.M
 	}
 }
 
-// atLine makes one line of an error of the YAML package, which draws the text.
-func atLine(err error) error {
+// AtLine makes one line of an error of the YAML package, which draws the text.
+func AtLine(err error) error {
 	var fault yaml.Error
 	if !errors.As(err, &fault) || fault.GetToken() == nil || fault.GetToken().Position == nil {
 		return err
 	}
-	return fmt.Errorf("line %d: %s", fault.GetToken().Position.Line, fault.GetMessage())
+	at := fault.GetToken()
+	var wrong *yaml.TypeError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("line %d: %.40q, want %s", at.Position.Line, at.Value, wrong.DstType)
+	}
+	return fmt.Errorf("line %d: %s", at.Position.Line, fault.GetMessage())
 }

@@ -154,7 +154,7 @@ func (c *clientConn) finish() { c.once.Do(func() { close(c.end) }) }
 // reset ends the stream at once.
 func (c *clientConn) reset() {
 	c.finish()
-	c.stream.Reset() //nolint:errcheck // it is over either way
+	abandon(c.stream)
 }
 
 // write sends the queued messages until finish, then those that are left. The peer

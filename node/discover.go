@@ -23,12 +23,15 @@ const (
 
 // handleJob tells anyone what this node works on.
 func (n *Node) handleJob(_ context.Context, s network.Stream) {
-	defer s.Close() //nolint:errcheck // the answer is written or it is not
-	if s.SetDeadline(time.Now().Add(jobWait)) != nil {
-		return
+	err := s.SetDeadline(time.Now().Add(jobWait))
+	if err == nil {
+		err = wire.WriteMessage(s, &wire.JobReply{Manifest: n.job.Canonical(), Membership: n.roster.membership()})
 	}
-	reply := &wire.JobReply{Manifest: n.job.Canonical(), Membership: n.roster.membership()}
-	if err := wire.WriteMessage(s, reply); err != nil {
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		abandon(s)
 		n.log.Debug("job not told", "peer", s.Conn().RemotePeer(), "err", err)
 	}
 }
@@ -44,7 +47,7 @@ func (n *Node) askJob(ctx context.Context, p peer.AddrInfo) (*wire.JobReply, err
 	if err != nil {
 		return nil, fmt.Errorf("%s is no node of this program's wire version: %w", p.ID, err)
 	}
-	defer s.Reset() //nolint:errcheck // the answer has been read
+	defer abandon(s) // once the answer has been read
 	if err := s.SetDeadline(time.Now().Add(jobWait)); err != nil {
 		return nil, err
 	}

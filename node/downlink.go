@@ -212,7 +212,7 @@ func (n *Node) admit(e event) bool {
 
 // handleAck reads the messages of one client until its stream ends.
 func (n *Node) handleAck(ctx context.Context, s network.Stream) {
-	defer s.Reset() //nolint:errcheck // whatever is left of it
+	defer abandon(s)
 	in := bufio.NewReader(s)
 	if err := s.SetReadDeadline(time.Now().Add(helloWait)); err != nil {
 		return
@@ -229,7 +229,9 @@ func (n *Node) handleAck(ctx context.Context, s network.Stream) {
 		c.send(refusal)
 		c.finish()
 		c.write()
-		io.Copy(io.Discard, io.LimitReader(s, maxMessage)) //nolint:errcheck // until the peer has read the refusal
+		if _, err := io.Copy(io.Discard, io.LimitReader(s, maxMessage)); err != nil { // until the peer has read the refusal
+			n.log.Debug("the refusal was perhaps not read", "peer", c.peer, "err", err)
+		}
 		return
 	}
 	if err := s.SetReadDeadline(time.Time{}); err != nil {

@@ -170,3 +170,8 @@ func rankDials(addrs []ma.Multiaddr) []network.AddrDelay {
 	}
 	return ranked
 }
+
+// abandon ends a stream that is of no more use, for both ends at once.
+func abandon(s network.Stream) {
+	_ = s.Reset() // fails only where it is over already
+}

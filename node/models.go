@@ -83,7 +83,7 @@ func (n *Node) handleModel(ctx context.Context, s network.Stream) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	n.group.Go(func() error {
-		defer s.Reset() //nolint:errcheck // it is over either way
+		defer abandon(s)
 		if err := m.write(ctx); err != nil {
 			n.log.Debug("model stream ended", "peer", m.peer, "err", err)
 		}

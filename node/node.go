@@ -285,7 +285,6 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	for _, p := range []string{wire.AckProtocol, wire.ModelProtocol, wire.JobProtocol} {
 		n.host.RemoveStreamHandler(protocolID(p))
 	}
-	n.host.Network().Close() //nolint:errcheck // ends the streams that handlers read
-	n.group.Wait()           //nolint:errcheck // its goroutines return nil
-	return err
+	closed := n.host.Network().Close() // ends the streams that handlers read
+	return errors.Join(err, closed, n.group.Wait())
 }

@@ -192,9 +192,7 @@ func TestDrainAndContinue(t *testing.T) {
 }
 
 func TestJoinOnTheLAN(t *testing.T) {
-	if _, err := multicastFamilies(); err != nil {
-		t.Skipf("this machine has no multicast: %v", err)
-	}
+	needMulticast(t)
 	ctx := deadline(t)
 	dir := filepath.Join(t.TempDir(), "second")
 	first := testNode(t, Config{Job: smallJob(t, 16*2*10_000_000), Region: "eu", MDNS: true})

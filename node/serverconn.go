@@ -110,13 +110,15 @@ func (c *serverConn) run(ctx context.Context) error {
 			err = errClosed
 		case <-ctx.Done():
 		}
-		c.models.Reset()                  //nolint:errcheck // it is over either way
-		c.ack.SetReadDeadline(time.Now()) //nolint:errcheck // ends the reader, if the stream has not
+		abandon(c.models)
+		if c.ack.SetReadDeadline(time.Now()) != nil { // which is to end its reader
+			abandon(c.ack)
+		}
 		return err
 	})
 	err := group.Wait()
 	if c.flush() != nil || c.ack.Close() != nil {
-		c.ack.Reset() //nolint:errcheck // it is over either way
+		abandon(c.ack)
 	}
 	return err
 }
@@ -309,7 +311,6 @@ func (c *serverConn) receive(ctx context.Context) error {
 
 // readPieces fills b; the stream must bring each piece in time.
 func readPieces(s network.Stream, in io.Reader, b []byte) error {
-	defer s.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read fails anyway
 	for len(b) > 0 {
 		if err := s.SetReadDeadline(time.Now().Add(writeWait)); err != nil {
 			return err
@@ -320,5 +321,5 @@ func readPieces(s network.Stream, in io.Reader, b []byte) error {
 		}
 		b = b[n:]
 	}
-	return nil
+	return s.SetReadDeadline(time.Time{})
 }

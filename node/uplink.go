@@ -32,7 +32,11 @@ func (n *Node) connect(ctx context.Context, t tier) {
 		n.fail(fmt.Errorf("delta topic of the %s tier: %w", t, err))
 		return
 	}
-	defer topic.Close() //nolint:errcheck // the node leaves it either way
+	defer func() {
+		if err := topic.Close(); err != nil {
+			n.log.Debug("delta topic not left", "tier", t, "err", err)
+		}
+	}()
 	delay := redialLow
 	for missed := 0; ctx.Err() == nil; {
 		server, known := n.roster.server(t, n.cfg.Region)
@@ -82,7 +86,7 @@ func (n *Node) exchange(ctx context.Context, t tier, server peer.AddrInfo, topic
 	}
 	models, err := n.host.NewStream(dial, server.ID, wire.ModelProtocol)
 	if err != nil {
-		ack.Reset() //nolint:errcheck // it is over either way
+		abandon(ack)
 		return fmt.Errorf("model stream: %w", err)
 	}
 	c := newServerConn(n, t, server.ID, ack, models, topic)

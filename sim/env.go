@@ -1,12 +1,16 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
 	"github.com/goccy/go-yaml"
+
+	"halos/job"
 )
 
 // Env is where a job's machines are: workers in regions, and the links between them.
@@ -48,10 +52,28 @@ func PaperEnv() Env {
 
 // envFile is how an environment is written. A number that is left out or null is 0.
 type envFile struct {
-	Regions   int         `yaml:"num_regions"`
-	Gbit      [][]float64 `yaml:"network_bandwidths"`
-	LatencyMS [][]float64 `yaml:"network_latencies_ms"`
-	Speeds    [][]float64 `yaml:"worker_speeds"`
+	Regions   float64      `yaml:"num_regions"`
+	Gbit      [][]float64  `yaml:"network_bandwidths"`
+	LatencyMS [][]*float64 `yaml:"network_latencies_ms"` // where 0 is not the same as null
+	Speeds    [][]float64  `yaml:"worker_speeds"`
+}
+
+// latency is NaN where the file has null.
+func (f envFile) latency() [][]float64 {
+	if f.LatencyMS == nil {
+		return nil
+	}
+	rows := make([][]float64, len(f.LatencyMS))
+	for r, row := range f.LatencyMS {
+		for _, x := range row {
+			if x == nil {
+				rows[r] = append(rows[r], math.NaN())
+				continue
+			}
+			rows[r] = append(rows[r], *x)
+		}
+	}
+	return rows
 }
 
 // ParseEnv reads an environment as YAML:
@@ -73,15 +95,19 @@ func ParseEnv(text []byte) (Env, error) {
 		return Env{}, fmt.Errorf("environment of more than %d bytes", MaxEnvBytes)
 	}
 	if depth(text) > maxDepth {
-		return Env{}, fmt.Errorf("environment: brackets within brackets, more than %d deep", maxDepth)
+		return Env{}, fmt.Errorf("environment: nested more than %d deep", maxDepth)
 	}
 	var f envFile
-	if err := yaml.UnmarshalWithOptions(text, &f, yaml.Strict()); err != nil {
-		return Env{}, fmt.Errorf("environment: %w", err)
+	in := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
+	if err := in.Decode(&f); err != nil {
+		return Env{}, fmt.Errorf("environment: %w", job.AtLine(err))
 	}
-	e := Env{Gbit: f.Gbit, Latency: f.LatencyMS, Speeds: f.Speeds}
-	if f.Regions != len(f.Speeds) {
-		return Env{}, errors.Join(fmt.Errorf("num_regions: %d, but worker_speeds has %d rows: want one for each region", f.Regions, len(f.Speeds)), e.Validate())
+	if err := in.Decode(new(any)); err != io.EOF {
+		return Env{}, errors.New("environment: more than one document in the file, want one")
+	}
+	e := Env{Gbit: f.Gbit, Latency: f.latency(), Speeds: f.Speeds}
+	if f.Regions != float64(len(f.Speeds)) {
+		return Env{}, errors.Join(fmt.Errorf("num_regions: %v, but worker_speeds has %d rows: want one for each region", f.Regions, len(f.Speeds)), e.Validate())
 	}
 	return e, e.Validate()
 }
@@ -90,9 +116,15 @@ func ParseEnv(text []byte) (Env, error) {
 // to parse it grows faster than its depth.
 const maxDepth = 16
 
-// depth is how deep brackets are nested in text.
+// indent is what a level of nesting without brackets takes of a line, at most.
+const indent = 4
+
+// depth is how deep brackets are nested in text, or lists by the beginnings of lines.
 func depth(text []byte) int {
 	most, open := 0, 0
+	for line := range bytes.Lines(text) {
+		most = max(most, (len(line)-len(bytes.TrimLeft(line, " -")))/indent)
+	}
 	for _, c := range text {
 		switch c {
 		case '[', '{':

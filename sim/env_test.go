@@ -49,10 +49,15 @@ worker_speeds: [[1, 0.5, 1], [0.8]]
 		{"bandwidth next to nothing", "[[10, 0.1]", "[[10, 1e-320]", "network_bandwidths[0][1]"},
 		{"latency of years", "[40, 0]]", "[1e308, 0]]", "network_latencies_ms[1][0]"},
 		{"nested deeply", "num_regions: 2", "num_regions: " + strings.Repeat("[", 40_000), "deep"},
+		{"nested deeply in lists", "num_regions: 2", "num_regions:\n" + strings.Repeat("- ", 40_000), "deep"},
 		{"region without workers", "[0.8]]", "[]]", "worker_speeds[1]: region 1 has no workers"},
 		{"other number of regions", "num_regions: 2", "num_regions: 3", "num_regions: 3"},
+		{"half a region", "num_regions: 2", "num_regions: 2.5", "num_regions: 2.5"},
+		{"latency missing", "[40, 0]]", "[null, 0]]", "network_latencies_ms[1][0]"},
+		{"two documents", "[0.8]]", "[0.8]]\n---\nnum_regions: 1", "more than one document"},
+		{"empty", sound, "", "environment"},
 		{"unknown field", "num_regions: 2", "num_regions: 2\nspeed: 1", "speed"},
-		{"text for a number", "[0.8]]", "[fast]]", "fast"},
+		{"text for a number", "[0.8]]", "[fast]]", `line 5: "fast", want float64`},
 		{"not YAML", "num_regions: 2", "num_regions: [", "environment"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

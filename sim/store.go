@@ -72,12 +72,15 @@ func (s *Store) run(ctx context.Context, name string, c Config, learner *Texts, 
 		err = r.begin()
 	}
 	for next := time.Now().Add(saveEvery); err == nil && !r.ended; {
-		if stop := ctx.Err(); stop != nil || time.Now().After(next) {
-			if err = s.keep(r, under, learner); err == nil && stop != nil {
+		if stop := ctx.Err(); stop != nil {
+			if err = s.keep(r, under, learner); err == nil {
 				return r.result(), stop
 			}
+			break
+		}
+		if time.Now().After(next) {
+			_ = s.keep(r, under, learner) // no reason to end a run: it is tried again, and at a stop it counts
 			next = time.Now().Add(saveEvery)
-			continue
 		}
 		err = r.event()
 	}

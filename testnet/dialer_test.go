@@ -5,16 +5,22 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// regions skips a test where the system has 127.0.0.1 only.
+// regions skips a test where the system has 127.0.0.1 only, as macOS does: there
+// regions are told apart by port, which other tests see to. Linux has them all.
 func regions(t *testing.T, n int) {
 	t.Helper()
-	if !hasRegionHosts(n) {
+	switch {
+	case hasRegionHosts(n):
+	case runtime.GOOS == "linux":
+		t.Fatalf("no answer for 127.0.%d.1", n)
+	default:
 		t.Skipf("this system does not answer for 127.0.%d.1", n)
 	}
 }
