@@ -57,7 +57,7 @@ IN_TIME = {
 # The chosen with half as many tokens again, to reach the target.
 LONGER = {algo: CHOSEN[algo] + " --tokens 9437184" for algo in ("async", "diloco-dyn", "diloco")}
 REGIONS = "--data 1=sotu --data 3=sotu"  # the others read Austen
-KS = (4, 8, 16, 64)
+KS = (4, 8, 16, 32, 64)
 
 
 GROUPS = ("", CHOSEN), ("-fastest", FASTEST), ("-paper", PAPER), ("-in-time", IN_TIME), ("-longer", LONGER)

@@ -129,12 +129,13 @@ func (p Plan) link() (share float64, region int) {
 
 const (
 	busyEnough = 0.95 // utilisation beyond which fewer local steps are the better ones
-	linkEnough = 0.5  // share of K updates' time beyond which pushes wait for long
+	linkFull   = 2    // Row.Link beyond which a smaller K costs bytes and taught no better (docs/results.md)
 )
 
 // Advise chooses among the rows of HALoS in the first codec of s: local steps as
 // few as leave the workers busy, since every exchange is one to learn from, and
-// pushes as often as leave the links room.
+// pushes as often as the busiest link takes them, for what waits in a region reaches
+// the others late.
 func (s Sweep) Advise(rows []Row) Advice {
 	var best *Row
 	better := func(row *Row) bool {
@@ -145,8 +146,8 @@ func (s Sweep) Advise(rows []Row) Advice {
 			busy, was := row.Utilisation >= busyEnough, best.Utilisation >= busyEnough
 			return busy && (!was || row.H < best.H) || !busy && !was && row.Utilisation > best.Utilisation
 		}
-		room, had := row.Link <= linkEnough, best.Link <= linkEnough
-		return room && (!had || row.K < best.K) || !room && !had && row.Link < best.Link
+		full, was := row.Link >= linkFull, best.Link >= linkFull
+		return full && (!was || row.K > best.K) || !full && !was && row.K < best.K
 	}
 	for i := range rows {
 		if row := &rows[i]; row.Algo == HALoS && row.Codec == s.Codecs[0].Name && better(row) {
@@ -159,8 +160,8 @@ func (s Sweep) Advise(rows []Row) Advice {
 	_, region := s.plan(best).link()
 	reason := fmt.Sprintf("with H=%d workers compute %.0f %% of the time; the link of region %d, the busiest, needs %.2g times as long for a push and its answer as K=%d updates take",
 		best.H, 100*best.Utilisation, region, best.Link, best.K)
-	if best.Link > linkEnough {
-		reason += ": a larger K or a codec with fewer bytes would relieve it"
+	if best.Link > 1 {
+		reason += ", so one push follows the other there: a codec with fewer bytes would let it push more often"
 	}
 	return Advice{H: best.H, K: best.K, Codec: best.Codec, Reason: reason}
 }
