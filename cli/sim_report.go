@@ -84,6 +84,7 @@ func (p *progressBar) show(what string, share float64) {
 		left = rest.Round(time.Second).String() + " left"
 	}
 	full := int(share * barWidth)
+	// A screen that is gone ends no run.
 	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s%s %3.0f %%  %s  %s", strings.Repeat("█", full), strings.Repeat("░", barWidth-full), 100*share, what, left)
 }
 

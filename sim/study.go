@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -172,7 +171,7 @@ func (s Study) texts() []string {
 // terms names all on which it depends whether the losses and times of two studies can
 // be compared.
 func (s Study) terms() string {
-	text, err := json.Marshal(struct {
+	all := fmt.Appendf(nil, "%+v", struct {
 		Env     Env
 		Cost    Cost
 		Model   model.Config
@@ -180,10 +179,7 @@ func (s Study) terms() string {
 		Windows int
 		Tokens  uint64
 	}{s.Env, s.Cost, s.Job.Model, s.texts(), s.Windows, s.Job.Tokens})
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("%.8x", sha256.Sum256(text))
+	return fmt.Sprintf("%.8x", sha256.Sum256(all))
 }
 
 // one runs one method from one seed, or finds it in the store.

@@ -100,8 +100,8 @@ func (c *conn) Close() error {
 	}
 	c.down.abort(net.ErrClosed)
 	c.up.finish(io.EOF)
-	_ = c.socket.SetReadDeadline(time.Unix(1, 0)) // wakes receive; fails only on a closed socket
-	_ = c.socket.SetWriteDeadline(time.Now().Add(c.up.left() + lingerTime))
+	_ = c.socket.SetReadDeadline(time.Unix(1, 0))                           // wakes receive; fails only on a closed socket
+	_ = c.socket.SetWriteDeadline(time.Now().Add(c.up.left() + lingerTime)) // likewise
 	c.leave()
 	return nil
 }

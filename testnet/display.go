@@ -51,7 +51,7 @@ func (d *display) progress(now time.Time, s func() state) {
 	}
 	b.WriteString(eraseBelow)
 	d.drawn = len(block)
-	_, _ = io.WriteString(d.w, b.String())
+	_, _ = io.WriteString(d.w, b.String()) // a screen that is gone ends no run
 }
 
 // Control sequences of ECMA-48.
@@ -88,5 +88,5 @@ func (d *display) print(lines []string) {
 		text = d.rewind() + eraseBelow + text
 		d.drawn, d.next = 0, time.Time{}
 	}
-	_, _ = io.WriteString(d.w, text)
+	_, _ = io.WriteString(d.w, text) // as above
 }
