@@ -1,8 +1,6 @@
 package checkpoint
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -59,7 +57,8 @@ func (machine) SyncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// makeDir makes a directory and those above it, and sees that the names last.
+// makeDir makes a directory and those above it, and sees that the names last: that of
+// dir even if it is there, as a process may have been killed after making it.
 func makeDir(d disk, dir string) error {
 	err := d.Mkdir(dir)
 	parent := filepath.Dir(dir)
@@ -69,36 +68,33 @@ func makeDir(d disk, dir string) error {
 		}
 		err = d.Mkdir(dir)
 	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return d.SyncDir(parent)
 }
 
-// writeFile makes a durable file of what write writes and returns the SHA-256 of
-// its content in hex.
-func writeFile(d disk, path string, write func(io.Writer) error) (sum string, err error) {
+// writeFile makes a durable file of what write writes and returns its seal, with
+// blocks of the given length.
+func writeFile(d disk, path string, length int64, write func(io.Writer) error) (seal, error) {
 	f, err := d.Create(path)
 	if err != nil {
-		return "", err
+		return seal{}, err
 	}
-	hash := sha256.New()
-	err = write(io.MultiWriter(f, hash))
+	sums := newDigest(length)
+	err = write(io.MultiWriter(f, sums))
 	if err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return "", fmt.Errorf("%s: %w", filepath.Base(path), err)
+		return seal{}, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
+	return sums.seal(), nil
 }
 
-// readFile hands a file and its length to read and then compares the SHA-256 of
-// the whole file with sum, unless that is empty.
-func readFile(d disk, path, sum string, read func(r io.Reader, size int64) error) error {
+// readFile hands a file and its length to read and then compares the whole file with
+// its seal. Where they disagree that is the error, whatever read made of the file.
+func readFile(d disk, path string, want seal, read func(r io.Reader, size int64) error) error {
 	f, err := d.Open(path)
 	if err != nil {
 		return err
@@ -108,19 +104,20 @@ func readFile(d disk, path, sum string, read func(r io.Reader, size int64) error
 	if err != nil {
 		return err
 	}
-	hash := sha256.New()
-	r := io.TeeReader(f, hash)
-	if err := read(r, info.Size()); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(path), err)
+	r := sealing{f, want.like()}
+	fault := read(r, info.Size())
+	if want.sum != "" {
+		buffer := make([]byte, max(1, min(bufferLen, info.Size()-r.digest.made.size())))
+		_, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, buffer) // its own is of 8 KiB
+		if err == nil {
+			err = want.compare(r.digest.seal())
+		}
+		if err != nil {
+			fault = err
+		}
 	}
-	if sum == "" {
-		return nil
-	}
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != sum {
-		return fmt.Errorf("%s: SHA-256 is %s, %s says %s: truncated or damaged", filepath.Base(path), got, sumsFile, sum)
+	if fault != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(path), fault)
 	}
 	return nil
 }
@@ -128,9 +125,9 @@ func readFile(d disk, path, sum string, read func(r io.Reader, size int64) error
 // maxText bounds the files of a snapshot that are not tensors.
 const maxText = 64 << 20
 
-// readText reads a whole small file, compared with sum as readFile does.
-func readText(d disk, path, sum string) (text []byte, err error) {
-	err = readFile(d, path, sum, func(r io.Reader, size int64) error {
+// readText reads a whole small file, compared with its seal as readFile does.
+func readText(d disk, path string, want seal) (text []byte, err error) {
+	err = readFile(d, path, want, func(r io.Reader, size int64) error {
 		if size > maxText {
 			return fmt.Errorf("has %d bytes, more than the %d that such a file may have", size, maxText)
 		}

@@ -2,7 +2,6 @@ package checkpoint
 
 import (
 	"errors"
-	"flag"
 	"io"
 	"io/fs"
 	"maps"
@@ -11,11 +10,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 )
-
-var cuts = flag.Int("cuts", 10_000, "points at which TestPowerCut cuts the power")
 
 var errPower = errors.New("the power is gone")
 
@@ -36,6 +32,7 @@ type node struct {
 	changes []change         // since it was synced
 	data    []byte           // of a file
 	lasting int              // bytes of it that are known to last
+	bad     bool             // its second half cannot be read
 }
 
 // change is one to the names of a directory: a rename within it is one.
@@ -263,7 +260,13 @@ func (h *handle) Read(p []byte) (int, error) {
 	if h.at == len(h.node.data) {
 		return 0, io.EOF
 	}
-	n := copy(p, h.node.data[h.at:])
+	end := len(h.node.data)
+	if h.bad {
+		if end /= 2; h.at == end {
+			return 0, syscall.EIO
+		}
+	}
+	n := copy(p, h.node.data[h.at:end])
 	h.at += n
 	return n, nil
 }
@@ -280,163 +283,6 @@ func (i info) Mode() fs.FileMode  { return map[bool]fs.FileMode{true: fs.ModeDir
 func (i info) ModTime() time.Time { return time.Time{} }
 func (i info) IsDir() bool        { return i.node != nil && i.names != nil }
 func (i info) Sys() any           { return nil }
-
-// saver saves one snapshot after the other on a disk that fails, and knows which have
-// been made durable.
-type saver struct {
-	disk *faulty
-	next uint64
-	last Snapshot // of which Save has said that it is durable
-	any  bool
-}
-
-// save saves the next snapshot, now and then another of the same version.
-func (s *saver) save() (Snapshot, error) {
-	if s.next == 0 || s.disk.rng.IntN(4) > 0 {
-		s.next++
-	}
-	snap := snapshot(s.next, s.disk.rng.Float32())
-	err := save(s.disk, "/node/snapshots", snap)
-	if err == nil {
-		s.last, s.any = snap, true
-	}
-	return snap, err
-}
-
-// check loads what is there, which is to be the last durable snapshot or the one that
-// was under way.
-func (s *saver) check(t *testing.T, seed uint64, tried Snapshot) {
-	t.Helper()
-	got, _, err := load(s.disk, "/node/snapshots")
-	if errors.Is(err, ErrNone) && !s.any {
-		return
-	}
-	if err != nil && !s.any {
-		s.next = 0
-		return // the first one was under way, there is nothing that could be lost
-	}
-	if err != nil || !same(got, s.last) && !same(got, tried) {
-		t.Fatalf("seed %d: v%d was durable, v%d under way; loads v%d, %v", seed, s.last.Version, tried.Version, got.Version, err)
-	}
-	s.last, s.next = got, got.Version
-}
-
-func same(a, b Snapshot) bool {
-	return a.Version == b.Version && string(a.Config) == string(b.Config) && string(a.Job) == string(b.Job) && string(a.State) == string(b.State) &&
-		difference(a.Model, b.Model)+difference(a.Vectors, b.Vectors) == ""
-}
-
-// Whenever the power goes, the next start reads a snapshot no older than the one that
-// was durable, and goes on saving.
-func TestPowerCut(t *testing.T) {
-	const each = 100 // cuts on one disk
-	n := *cuts
-	if testing.Short() {
-		n /= 20
-	}
-	for seed := range uint64(n / each) {
-		s := saver{disk: newFaulty(rand.New(rand.NewPCG(seed, 1)))}
-		for range each {
-			for range s.disk.rng.IntN(3) {
-				if _, err := s.save(); err != nil {
-					t.Fatalf("seed %d: %v", seed, err)
-				}
-			}
-			s.disk.ops = s.disk.rng.IntN(90)
-			tried, err := s.save()
-			if err != nil && !errors.Is(err, errPower) {
-				t.Fatalf("seed %d: %v", seed, err)
-			}
-			s.disk.cut()
-			s.check(t, seed, tried)
-		}
-	}
-}
-
-// A full disk costs the snapshot that has no room, and no other; with room again the
-// next one is saved.
-func TestFullDisk(t *testing.T) {
-	for seed := range uint64(500) {
-		s := saver{disk: newFaulty(rand.New(rand.NewPCG(seed, 2)))}
-		for range 5 {
-			if _, err := s.save(); err != nil {
-				t.Fatalf("seed %d: %v", seed, err)
-			}
-			s.disk.room = s.disk.rng.IntN(900)
-			tried, err := s.save()
-			if err != nil && !errors.Is(err, syscall.ENOSPC) {
-				t.Fatalf("seed %d: %v", seed, err)
-			}
-			if s.disk.rng.IntN(2) == 0 {
-				s.disk.cut()
-			}
-			s.check(t, seed, tried)
-			s.disk.on()
-		}
-	}
-}
-
-// Of two snapshots one damaged bit leaves one, and what is read is never damaged.
-func TestFlippedBit(t *testing.T) {
-	for seed := range uint64(2000) {
-		rng := rand.New(rand.NewPCG(seed, 3))
-		s := saver{disk: newFaulty(rng)}
-		before, err := s.save()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.next++
-		after := snapshot(s.next, 7)
-		if err := save(s.disk, "/node/snapshots", after); err != nil {
-			t.Fatal(err)
-		}
-		victim := before
-		if rng.IntN(2) == 0 {
-			victim = after
-		}
-		files, err := s.disk.ReadDir("/node/snapshots/" + folder(victim.Version))
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := files[rng.IntN(len(files))].Name()
-		file, err := s.disk.find("/node/snapshots/" + folder(victim.Version) + "/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file.data[rng.IntN(len(file.data))] ^= 1 << rng.IntN(8)
-		got, _, err := load(s.disk, "/node/snapshots")
-		if err != nil {
-			t.Fatalf("seed %d: a bit of %s of v%d: %v", seed, name, victim.Version, err)
-		}
-		if damaged := victim.Version == after.Version; damaged && !same(got, before) || !damaged && !same(got, after) || damaged != (got.Skipped != nil) {
-			t.Fatalf("seed %d: a bit of %s of v%d: loads v%d, skipped: %v", seed, name, victim.Version, got.Version, got.Skipped)
-		}
-	}
-}
-
-// The disk does fail: without a sync on the way, or with a name given before what it
-// names is durable, a cut loses snapshots.
-func TestPowerCutFindsWhatIsMissing(t *testing.T) {
-	for _, without := range []string{"sync of files", "sync of directories"} {
-		lost := 0
-		for seed := range uint64(50) {
-			s := saver{disk: newFaulty(rand.New(rand.NewPCG(seed, 4)))}
-			broken := careless{s.disk, without}
-			for v := range uint64(3) {
-				if err := save(broken, "/node/snapshots", snapshot(v, 1)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			s.disk.cut()
-			if got, _, err := load(s.disk, "/node/snapshots"); err != nil || got.Version != 2 {
-				lost++
-			}
-		}
-		if lost < 10 {
-			t.Errorf("without %s %d of 50 cuts lose a snapshot, want more", without, lost)
-		}
-	}
-}
 
 // careless is a disk whose user leaves something out.
 type careless struct {

@@ -88,14 +88,14 @@ func ofGPS(root string, s found) int {
 	return 1
 }
 
-// verifyModel compares what Find's callers read of a snapshot with its hashes.
+// verifyModel compares what Find's callers read of a snapshot with its seals.
 func verifyModel(path string) error {
-	sums, err := readSums(machine{}, path)
+	seals, err := readSeals(machine{}, path)
 	if err != nil {
 		return err
 	}
-	if _, err := readText(machine{}, filepath.Join(path, configFile), sums[configFile]); err != nil {
+	if _, err := readText(machine{}, filepath.Join(path, configFile), seals[configFile]); err != nil {
 		return err
 	}
-	return readFile(machine{}, filepath.Join(path, modelFile), sums[modelFile], func(io.Reader, int64) error { return nil })
+	return readFile(machine{}, filepath.Join(path, modelFile), seals[modelFile], func(io.Reader, int64) error { return nil })
 }

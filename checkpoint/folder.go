@@ -92,24 +92,41 @@ func commit(d disk, dir, fresh string, version uint64) error {
 	return d.RemoveAll(replaced)
 }
 
-// prune removes the snapshots that the one of the given version makes
-// superfluous: all older ones but the newest of them. Newer ones it leaves alone.
+// prune removes the snapshots that the one of the given version, saved last, makes
+// superfluous: of the older ones all but the newest, and the newer ones, which Load
+// would prefer. Those are of a history that was given up: Load had to pass over them,
+// or the server was handed a state that had not come as far.
 func prune(d disk, dir string, version uint64) error {
 	all, err := list(d, dir)
 	if err != nil {
 		return err
 	}
-	kept := 0
-	for _, f := range all {
-		if f.version > version {
-			continue
-		}
-		if kept++; kept <= 2 {
-			continue
-		}
+	newer := 0
+	for newer < len(all) && all[newer].version > version {
+		newer++
+	}
+	for _, f := range all[min(newer+2, len(all)):] {
 		if err := d.RemoveAll(f.path); err != nil {
 			return err
 		}
 	}
+	for _, f := range slices.Backward(all[:newer]) { // the one that Load takes goes last
+		if err := discard(d, dir, f.path); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// discard removes a folder whose files must not be seen again, even in part: it loses
+// its name first, for good.
+func discard(d disk, dir, path string) error {
+	unnamed := filepath.Join(dir, "."+filepath.Base(path)+unfinishedSuffix)
+	if err := d.Rename(path, unnamed); err != nil {
+		return err
+	}
+	if err := d.SyncDir(dir); err != nil {
+		return err
+	}
+	return d.RemoveAll(unnamed)
 }

@@ -11,11 +11,11 @@ import (
 
 // LoadConfig returns the config.json of a folder that Find returned.
 func LoadConfig(path string) ([]byte, error) {
-	sums, err := optionalSums(path)
+	seals, err := optionalSeals(path)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
 	}
-	config, err := readText(machine{}, filepath.Join(path, configFile), sums[configFile])
+	config, err := readText(machine{}, filepath.Join(path, configFile), seals[configFile])
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
 	}
@@ -27,12 +27,12 @@ func LoadConfig(path string) ([]byte, error) {
 // lacks one, has another, or has one in another shape; dst may be partly filled
 // by then.
 func LoadModel(path string, dst []Tensor) error {
-	sums, err := optionalSums(path)
+	seals, err := optionalSeals(path)
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	wanted := newTargets(dst)
-	err = readFile(machine{}, filepath.Join(path, modelFile), sums[modelFile], func(r io.Reader, size int64) error {
+	err = readFile(machine{}, filepath.Join(path, modelFile), seals[modelFile], func(r io.Reader, size int64) error {
 		if err := readTensors(r, size, wanted.take); err != nil {
 			return err
 		}
@@ -58,14 +58,14 @@ func Assign(dst, src []Tensor) error {
 	return wanted.missing()
 }
 
-// optionalSums returns the hashes of a snapshot, or none for a folder that did
-// not come from Save.
-func optionalSums(path string) (map[string]string, error) {
-	sums, err := readSums(machine{}, path)
+// optionalSeals returns the seals of a snapshot, or none for a folder that did not
+// come from Save.
+func optionalSeals(path string) (map[string]seal, error) {
+	seals, err := readSeals(machine{}, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return sums, err
+	return seals, err
 }
 
 // targets are tensors still to be filled, by name.

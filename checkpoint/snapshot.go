@@ -7,19 +7,25 @@
 //	                  state.safetensors   what the optimizer and the role keep beside them
 //	                  state.json          counters
 //	                  job.json            the job's manifest
-//	                  SHA256SUMS          of the five files above
+//	                  CRC32C              of each block of 4 MiB of the files above
+//	                  SHA256SUMS          of all files above, for sha256sum -c
 //
 // The first two alone are a checkpoint of Hugging Face transformers.
+//
+// SHA256SUMS decides whether a snapshot is good; where it is not, CRC32C says which
+// bytes are to blame. It has a line per block, a file's in order and without a gap, of
+// the CRC-32C (Castagnoli) in hex, the block's first byte, its length and the file:
+//
+//	9a71bb4c  4194304  4194304  model.safetensors
+//
+// A folder without CRC32C is read too.
 package checkpoint
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
-	"strings"
 )
 
 // The files of a snapshot.
@@ -29,6 +35,7 @@ const (
 	vectorFile = "state.safetensors"
 	stateFile  = "state.json"
 	jobFile    = "job.json"
+	blocksFile = "CRC32C"
 	sumsFile   = "SHA256SUMS"
 )
 
@@ -52,17 +59,19 @@ type Snapshot struct {
 // Save makes s durable in dir, which it creates if need be, and returns the
 // snapshot's folder. When it returns, s survives a crash of the machine; until
 // then the snapshots that were there before do, one of the same version too. It
-// then removes all snapshots older than s but the newest.
+// then removes all others but the newest that is older than s: also those newer than
+// s, whose history ended when the server went on from an older state.
 //
 // Only one process may save in a directory at a time. Save borrows all of s.
 func Save(dir string, s Snapshot) (path string, err error) {
-	if err := save(machine{}, dir, s); err != nil {
+	if err := save(machine{}, dir, blockLen, s); err != nil {
 		return "", fmt.Errorf("save snapshot v%d: %w", s.Version, err)
 	}
 	return filepath.Join(dir, folder(s.Version)), nil
 }
 
-func save(d disk, dir string, s Snapshot) error {
+// save is Save with CRCs of blocks of the given length.
+func save(d disk, dir string, length int64, s Snapshot) error {
 	if err := makeDir(d, dir); err != nil {
 		return err
 	}
@@ -73,7 +82,7 @@ func save(d disk, dir string, s Snapshot) error {
 	if err := d.Mkdir(fresh); err != nil {
 		return err
 	}
-	if err := s.write(d, fresh); err != nil {
+	if err := s.write(d, fresh, length); err != nil {
 		return errors.Join(err, d.RemoveAll(fresh))
 	}
 	if err := commit(d, dir, fresh, s.Version); err != nil {
@@ -83,14 +92,22 @@ func save(d disk, dir string, s Snapshot) error {
 }
 
 // write fills the folder with durable files.
-func (s Snapshot) write(d disk, folder string) error {
+func (s Snapshot) write(d disk, folder string, length int64) error {
 	text := func(b []byte) func(io.Writer) error {
 		return func(w io.Writer) error { _, err := w.Write(b); return err }
 	}
 	tensors := func(t []Tensor) func(io.Writer) error {
 		return func(w io.Writer) error { return WriteTensors(w, t) }
 	}
-	var sums bytes.Buffer
+	var sums, blocks []byte
+	add := func(name string, write func(io.Writer) error) error {
+		made, err := writeFile(d, filepath.Join(folder, name), length, write)
+		if err != nil {
+			return err
+		}
+		sums, blocks = made.appendSum(sums, name), made.appendBlocks(blocks, name)
+		return nil
+	}
 	for _, file := range []struct {
 		name  string
 		write func(io.Writer) error
@@ -101,13 +118,14 @@ func (s Snapshot) write(d disk, folder string) error {
 		{stateFile, text(s.State)},
 		{jobFile, text(s.Job)},
 	} {
-		sum, err := writeFile(d, filepath.Join(folder, file.name), file.write)
-		if err != nil {
+		if err := add(file.name, file.write); err != nil {
 			return err
 		}
-		fmt.Fprintf(&sums, "%s  %s\n", sum, file.name)
 	}
-	if _, err := writeFile(d, filepath.Join(folder, sumsFile), text(sums.Bytes())); err != nil {
+	if err := add(blocksFile, text(blocks)); err != nil {
+		return err
+	}
+	if err := add(sumsFile, text(sums)); err != nil {
 		return err
 	}
 	return d.SyncDir(folder)
@@ -115,7 +133,9 @@ func (s Snapshot) write(d disk, folder string) error {
 
 // Load returns the newest snapshot in dir that verifies and its folder. Where a
 // newer one does not, the snapshot's Skipped says why. With no snapshot at all
-// the error is ErrNone; with none that verifies it says what is wrong with each.
+// the error is ErrNone; with none that verifies it says what is wrong with each. What
+// it returns survives a crash of the machine, even if the process that saved it was
+// killed before it knew that.
 func Load(dir string) (s Snapshot, path string, err error) { return load(machine{}, dir) }
 
 func load(d disk, dir string) (s Snapshot, path string, err error) {
@@ -131,67 +151,37 @@ func load(d disk, dir string) (s Snapshot, path string, err error) {
 		s, err := read(d, f)
 		if err == nil {
 			s.Skipped = errors.Join(faults...)
-			return s, f.path, nil
+			return s, f.path, d.SyncDir(dir)
 		}
 		faults = append(faults, fmt.Errorf("snapshot %s: %w", f.path, err))
 	}
 	return Snapshot{}, "", fmt.Errorf("no snapshot in %s verifies: restore one from a copy, or start in another directory:\n%w", dir, errors.Join(faults...))
 }
 
-// read reads a whole snapshot and verifies every byte of it.
-func read(d disk, f found) (Snapshot, error) {
-	s := Snapshot{Version: f.version}
-	sums, err := readSums(d, f.path)
+// read reads a whole snapshot and verifies every byte of it. The error tells of all
+// files that are damaged.
+func read(d disk, f found) (s Snapshot, err error) {
+	seals, err := readSeals(d, f.path)
 	if err != nil {
 		return s, err
 	}
-	for _, file := range []struct {
-		name string
-		dst  *[]byte
-	}{{configFile, &s.Config}, {stateFile, &s.State}, {jobFile, &s.Job}} {
-		if *file.dst, err = readText(d, filepath.Join(f.path, file.name), sums[file.name]); err != nil {
-			return s, err
-		}
+	var faults []error
+	text := func(name string) (b []byte) {
+		b, err := readText(d, filepath.Join(f.path, name), seals[name])
+		faults = append(faults, err)
+		return b
 	}
-	for _, file := range []struct {
-		name string
-		dst  *[]Tensor
-	}{{modelFile, &s.Model}, {vectorFile, &s.Vectors}} {
-		if *file.dst, err = readTensorFile(d, filepath.Join(f.path, file.name), sums[file.name]); err != nil {
-			return s, err
-		}
+	tensors := func(name string) (t []Tensor) {
+		err := readFile(d, filepath.Join(f.path, name), seals[name], func(r io.Reader, size int64) (err error) {
+			t, err = ReadTensors(r, size)
+			return err
+		})
+		faults = append(faults, err)
+		return t
 	}
-	return s, nil
-}
-
-func readTensorFile(d disk, path, sum string) (tensors []Tensor, err error) {
-	err = readFile(d, path, sum, func(r io.Reader, size int64) error {
-		tensors, err = ReadTensors(r, size)
-		return err
-	})
-	return tensors, err
-}
-
-// readSums reads SHA256SUMS, the file that sha256sum -c takes, and sees that it
-// names every file of a snapshot.
-func readSums(d disk, folder string) (map[string]string, error) {
-	text, err := readText(d, filepath.Join(folder, sumsFile), "")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("not a complete snapshot: %w", err)
+	s = Snapshot{
+		Version: f.version, Config: text(configFile), Job: text(jobFile), State: text(stateFile),
+		Model: tensors(modelFile), Vectors: tensors(vectorFile),
 	}
-	if err != nil {
-		return nil, err
-	}
-	sums := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		if sum, name, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
-			sums[name] = sum
-		}
-	}
-	for _, name := range []string{configFile, modelFile, vectorFile, stateFile, jobFile} {
-		if sums[name] == "" {
-			return nil, fmt.Errorf("%s does not name %s: truncated or damaged", sumsFile, name)
-		}
-	}
-	return sums, nil
+	return s, errors.Join(faults...)
 }

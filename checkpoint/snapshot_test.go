@@ -66,7 +66,7 @@ func TestSaveThenLoad(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "dir [x]*")
 	path := save1(t, dir, snapshot(7, 1))
 	expectNames(t, dir, "v000000000007")
-	expectNames(t, path, "SHA256SUMS", "config.json", "job.json", "model.safetensors", "state.json", "state.safetensors")
+	expectNames(t, path, "CRC32C", "SHA256SUMS", "config.json", "job.json", "model.safetensors", "state.json", "state.safetensors")
 	if got := expect(t, dir, snapshot(7, 1)); got.Skipped != nil {
 		t.Errorf("skipped: %v", got.Skipped)
 	}
@@ -90,13 +90,15 @@ func TestSaveKeepsTheNewestTwo(t *testing.T) {
 		{5, []string{"v000000000005"}},
 		{9, []string{"v000000000005", "v000000000009"}},
 		{10, []string{"v000000000009", "v000000000010"}},
-		{9, []string{"v000000000009", "v000000000010"}}, // a newer one is left alone
 		{2_000_000_000_000, []string{"v000000000010", "v2000000000000"}},
+		{11, []string{"v000000000010", "v000000000011"}}, // what was saved last counts, not what had come furthest
+		{9, []string{"v000000000009"}},
+		{12, []string{"v000000000009", "v000000000012"}},
 	} {
 		save1(t, dir, snapshot(c.save, 1))
 		expectNames(t, dir, c.want...)
 	}
-	expect(t, dir, snapshot(2_000_000_000_000, 1))
+	expect(t, dir, snapshot(12, 1))
 }
 
 func TestSaveReplacesTheSameVersion(t *testing.T) {
@@ -137,7 +139,7 @@ func TestDamageIsNoticed(t *testing.T) {
 		{"has a flipped bit", func(file string, b []byte) error { b[len(b)-2] ^= 1; return os.WriteFile(file, b, 0o644) }},
 		{"is a directory", func(file string, _ []byte) error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o755)) }},
 	}
-	for _, file := range []string{configFile, modelFile, vectorFile, stateFile, jobFile, sumsFile} {
+	for _, file := range []string{configFile, modelFile, vectorFile, stateFile, jobFile, blocksFile, sumsFile} {
 		for _, d := range damages {
 			if file == sumsFile && d.name == "has grown" {
 				continue // a line more does no harm
