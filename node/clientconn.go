@@ -110,7 +110,7 @@ func (n *Node) listenTo(ctx context.Context, c *clientConn, in *bufio.Reader) er
 			}
 			continue
 		case *wire.ToServer_Ask:
-			ev = roles.Ask{Client: c.client, Samples: b.Ask.GetSamples(), Speed: b.Ask.GetSpeed()}
+			ev = askOf(c.client, b.Ask)
 		case *wire.ToServer_Return:
 			samples, err := intervalsOf(b.Return.GetSamples())
 			if err != nil {

@@ -19,6 +19,7 @@ const (
 	maxJobReply = 1 << 20          // bytes of manifest and membership
 	jobWait     = 10 * time.Second // for one node's answer
 	lanWait     = 20 * time.Second // for a node of the job on the LAN
+	knownWait   = time.Second      // for any node, where the directory holds the job: it goes on without
 )
 
 // handleJob tells anyone what this node works on.
@@ -67,6 +68,11 @@ func (n *Node) fetchJob(ctx context.Context, known []byte) error {
 	if len(n.cfg.Seeds) == 0 {
 		return fmt.Errorf("%w: there is no job in %s: start one with a manifest or a preset, or join one by an address", ErrUsage, n.dir.path)
 	}
+	if known != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, knownWait)
+		defer cancel()
+	}
 	var errs []error
 	for _, s := range n.cfg.Seeds {
 		p, err := parsePeerAddr(s, n.host.ID())
@@ -79,7 +85,7 @@ func (n *Node) fetchJob(ctx context.Context, known []byte) error {
 		}
 		errs = append(errs, err)
 	}
-	if known != nil && ctx.Err() == nil {
+	if known != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		n.log.Warn("no seed answers, going on with the job of this directory", "err", errors.Join(errs...))
 		var err error
 		n.job, err = job.Parse(known)
@@ -134,8 +140,8 @@ func (n *Node) take(reply *wire.JobReply, known []byte) error {
 	return nil
 }
 
-// askAround asks the nodes it knows for a newer membership.
-func (n *Node) askAround(ctx context.Context) {
+// askAround asks the nodes it knows, but one, for a newer membership.
+func (n *Node) askAround(ctx context.Context, but peer.ID) {
 	peers := n.roster.servers()
 	for _, s := range n.cfg.Seeds {
 		if p, err := parsePeerAddr(s, n.host.ID()); err == nil {
@@ -143,6 +149,9 @@ func (n *Node) askAround(ctx context.Context) {
 		}
 	}
 	for _, p := range peers {
+		if p.ID == but {
+			continue
+		}
 		reply, err := n.askJob(ctx, p)
 		if err == nil && bytes.Equal(reply.GetManifest(), n.job.Canonical()) {
 			n.roster.adopt(reply.GetMembership())

@@ -33,6 +33,14 @@ func intervalsOf(ranges []*wire.Range) (data.Intervals, error) {
 	return out, out.Validate()
 }
 
+func askMessage(a roles.Ask) *wire.Ask {
+	return &wire.Ask{Samples: a.Samples, Speed: a.Speed, Rate: a.Rate, Stock: a.Stock}
+}
+
+func askOf(client string, a *wire.Ask) roles.Ask {
+	return roles.Ask{Client: client, Samples: a.GetSamples(), Speed: a.GetSpeed(), Rate: a.GetRate(), Stock: a.GetStock()}
+}
+
 // toClientMessage encodes what a server half says.
 func toClientMessage(a roles.Action) *wire.ToClient {
 	switch a := a.(type) {
@@ -50,7 +58,10 @@ func toClientMessage(a roles.Action) *wire.ToClient {
 		}
 		return &wire.ToClient{Body: &wire.ToClient_Marks{Marks: m}}
 	case roles.Grant:
-		g := &wire.Grant{Ranges: rangeMessages(a.Ranges), Committed: a.Committed, Exhausted: a.Exhausted, Fastest: a.Fastest}
+		g := &wire.Grant{
+			Ranges: rangeMessages(a.Ranges), Committed: a.Committed, Exhausted: a.Exhausted,
+			Fastest: a.Fastest, Ahead: a.Ahead,
+		}
 		for _, t := range a.Tasks {
 			g.Tasks = append(g.Tasks, &wire.Task{
 				Samples: &wire.Range{Start: t.Samples.Start, End: t.Samples.End},
@@ -109,7 +120,10 @@ func fromServer(client string, m *wire.ToClient) (roles.Event, error) {
 
 func grantOf(client string, g *wire.Grant) (roles.Event, error) {
 	ranges, err := intervalsOf(g.GetRanges())
-	out := roles.Grant{Client: client, Ranges: ranges, Committed: g.GetCommitted(), Exhausted: g.GetExhausted(), Fastest: g.GetFastest()}
+	out := roles.Grant{
+		Client: client, Ranges: ranges, Committed: g.GetCommitted(), Exhausted: g.GetExhausted(),
+		Fastest: g.GetFastest(), Ahead: g.GetAhead(),
+	}
 	for _, t := range g.GetTasks() {
 		iv := data.Interval{Start: t.GetSamples().GetStart(), End: t.GetSamples().GetEnd()}
 		if e := (data.Intervals{iv}).Validate(); e != nil {

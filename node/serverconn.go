@@ -20,8 +20,8 @@ import (
 	"halos/wire"
 )
 
-// flushWait bounds the sending of the last messages of a connection that ends.
-const flushWait = time.Second
+// lastWait bounds the sending of the last messages of a connection that ends.
+const lastWait = time.Second
 
 // errClosed ends a connection that this node has no more use for.
 var errClosed = errors.New("closed")
@@ -65,7 +65,7 @@ func (c *serverConn) send(a roles.Action) {
 	case roles.Hello:
 		full = !offer(c.out, c.n.helloMessage(c.tier, a))
 	case roles.Ask:
-		full = !offer(c.out, &wire.ToServer{Body: &wire.ToServer_Ask{Ask: &wire.Ask{Samples: a.Samples, Speed: a.Speed}}})
+		full = !offer(c.out, &wire.ToServer{Body: &wire.ToServer_Ask{Ask: askMessage(a)}})
 	case roles.Return:
 		full = !offer(c.out, &wire.ToServer{Body: &wire.ToServer_Return{Return: &wire.Return{Samples: rangeMessages(a.Samples)}}})
 	case roles.Leaving:
@@ -125,7 +125,7 @@ func (c *serverConn) run(ctx context.Context) error {
 
 // flush sends the last messages, a good-bye perhaps, if the stream takes them.
 func (c *serverConn) flush() error {
-	if err := c.ack.SetWriteDeadline(time.Now().Add(flushWait)); err != nil {
+	if err := c.ack.SetWriteDeadline(time.Now().Add(lastWait)); err != nil {
 		return err
 	}
 	for len(c.out) > 0 {

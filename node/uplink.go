@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
+	"log/slog"
+	"math/bits"
+	"sync"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -14,10 +16,8 @@ import (
 )
 
 const (
-	dialWait   = 15 * time.Second
-	redialLow  = 250 * time.Millisecond // between attempts, doubling
-	redialHigh = 2 * time.Second
-	lookEvery  = 500 * time.Millisecond // for a server that nobody knows yet
+	lookEvery = 500 * time.Millisecond // for a server that nobody knows yet
+	askEvery  = 2 * time.Second        // others, whether the server is another one by now
 )
 
 // connect keeps this node's client of tier t connected to its server, whoever that
@@ -37,30 +37,61 @@ func (n *Node) connect(ctx context.Context, t tier) {
 			n.log.Debug("delta topic not left", "tier", t, "err", err)
 		}
 	}()
-	delay := redialLow
+	others := make(chan peer.ID, 1)
+	var asking sync.WaitGroup
+	asking.Go(func() { n.askOthers(ctx, others) })
+	defer asking.Wait()
+	var try redials
 	for missed := 0; ctx.Err() == nil; {
 		server, known := n.roster.server(t, n.cfg.Region)
 		if !known || server.ID == n.host.ID() {
 			if missed++; missed%8 == 0 {
 				n.log.Info("waiting for a server", "tier", t, "region", n.cfg.Region)
 			}
-			n.askAround(ctx)
+			n.askAround(ctx, "")
 			wait(ctx, lookEvery)
 			continue
 		}
 		began := time.Now()
-		err := n.exchange(ctx, t, server, topic)
+		met, err := n.exchange(ctx, t, n.withSeeds(server), topic, try.patience())
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(began) > redialHigh {
-			delay = redialLow
+		pause := try.failed(met, time.Since(began))
+		level := slog.LevelDebug
+		if bits.OnesCount(uint(try.count)) == 1 { // fewer and fewer in a long outage
+			level = slog.LevelWarn
 		}
-		n.log.Warn("server out of reach", "tier", t, "server", server.ID, "err", err, "next_try", delay)
-		n.askAround(ctx)
-		wait(ctx, delay/2+rand.N(delay))
-		delay = min(2*delay, redialHigh)
+		n.log.Log(ctx, level, "server out of reach", "tier", t, "server", server.ID, "attempt", try.count, "err", err)
+		offer(others, server.ID)
+		wait(ctx, pause)
 	}
+}
+
+// askOthers asks for a newer membership when told to, one at a time and not too often.
+// The server that is out of reach, which comes with the word, is left out: libp2p
+// makes one dial of two to the same peer, and uplinks pace their own.
+func (n *Node) askOthers(ctx context.Context, told <-chan peer.ID) {
+	for {
+		select {
+		case server := <-told:
+			n.askAround(ctx, server)
+			wait(ctx, askEvery)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// withSeeds adds the addresses by which this node was told to find the server, which
+// may lead through a NAT that the server does not know of.
+func (n *Node) withSeeds(server peer.AddrInfo) peer.AddrInfo {
+	for _, s := range n.cfg.Seeds {
+		if p, err := parsePeerAddr(s, n.host.ID()); err == nil && p.ID == server.ID {
+			server.Addrs = append(server.Addrs, p.Addrs...)
+		}
+	}
+	return server
 }
 
 // wait sleeps unless ctx ends first.
@@ -73,29 +104,30 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// exchange runs one connection to a server, from hello to its end.
-func (n *Node) exchange(ctx context.Context, t tier, server peer.AddrInfo, topic *pubsub.Topic) error {
-	dial, cancel := context.WithTimeout(ctx, dialWait)
+// exchange runs one connection to a server, from hello to its end. met is false if
+// there was none within the patience.
+func (n *Node) exchange(ctx context.Context, t tier, server peer.AddrInfo, topic *pubsub.Topic, patience time.Duration) (met bool, err error) {
+	dial, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := n.host.Connect(dial, server); err != nil {
-		return fmt.Errorf("connect: %w", err)
+	if err := redial(dial, n.host, server); err != nil {
+		return false, fmt.Errorf("connect: %w", err)
 	}
 	ack, err := n.host.NewStream(dial, server.ID, wire.AckProtocol)
 	if err != nil {
-		return fmt.Errorf("ack stream: %w", err)
+		return false, fmt.Errorf("ack stream: %w", err)
 	}
 	models, err := n.host.NewStream(dial, server.ID, wire.ModelProtocol)
 	if err != nil {
 		abandon(ack)
-		return fmt.Errorf("model stream: %w", err)
+		return false, fmt.Errorf("model stream: %w", err)
 	}
 	c := newServerConn(n, t, server.ID, ack, models, topic)
 	defer n.call(func() { n.disconnected(c) })
 	if !n.call(func() { n.connected(c) }) {
 		c.close()
-		return ctx.Err()
+		return false, ctx.Err()
 	}
-	return c.run(ctx)
+	return true, c.run(ctx)
 }
 
 // connected makes c the way to the server of its tier. The role says hello.

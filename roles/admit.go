@@ -20,7 +20,9 @@ type client struct {
 	gone     int     // ticks since it went
 	follow   *Follow // credit for a model, nil if none
 	asks     uint64  // samples an LPS has asked for, tasks a worker has
-	speed    float64 // local steps per second that it reported last, 0 = none
+	speed    float64 // local steps per second that it reported last, 0 = none: a worker's, or a region's fastest's
+	rate     float64 // the same of a worker, or of all of a region's
+	stock    uint64  // samples that a region holds and no worker has: as it said, and what came and went since
 	told     bool    // its ask was answered with: nothing left
 	reported bool    // told that the job has ended
 }
@@ -30,7 +32,7 @@ func (s *server) hello(ev Hello) []Action {
 	c := s.clients[ev.Client]
 	if reason, detail := s.objection(ev, c); reason != 0 {
 		if c != nil && reason == ReasonEnded {
-			c.gone, c.reported = 0, true
+			c.gone, c.reported, c.leaving = 0, true, false // it is back, and leaves again once it has heard
 		}
 		return []Action{Reject{Client: ev.Client, Peer: ev.Peer, Reason: reason, Detail: detail}}
 	}
@@ -126,11 +128,40 @@ func (s *server) asked(name string, n, most uint64) {
 	}
 }
 
-// paced notes how fast a connected client says it is.
-func (s *server) paced(name string, speed float64) {
-	if c := s.clients[name]; c != nil && c.live && speed > 0 && finite(speed) {
+// paced notes how fast a connected client says it is. What makes no sense is as good
+// as not said.
+func (s *server) paced(name string, speed, rate float64) {
+	c := s.clients[name]
+	if c == nil || !c.live {
+		return
+	}
+	if speed > 0 && finite(speed) {
 		c.speed = speed
 	}
+	if rate > 0 && finite(rate) {
+		c.rate = min(rate, maxRate)
+	}
+}
+
+// rates sums the rates of the connected clients; one that is not known counts as the
+// mean of the others. Both are 0 if none is known.
+func (s *server) rates() (sum, mean float64) {
+	known, live := 0.0, 0.0
+	for _, name := range s.names() { // in a fixed order, which a sum of floats depends on
+		c := s.clients[name]
+		if !c.live {
+			continue
+		}
+		if live++; c.rate > 0 {
+			known++
+			sum += c.rate
+		}
+	}
+	if known == 0 {
+		return 0, 0
+	}
+	mean = sum / known
+	return mean * live, mean
 }
 
 // fastest is the speed of the fastest connected client but one, 0 if none is known.
@@ -163,8 +194,18 @@ func (s *server) reclaimAfter(ticks int) {
 	}
 }
 
-// expecting reports that clients from before a restart may still come and say which
-// of the samples that count as free here they hold: none should be handed out.
+// sure is the first sample that is free without a doubt, where it counts as free.
+// After a restart those before the snapshot's high-water mark, and as many behind it as
+// are handed out between two snapshots, may be with clients that are yet to come back
+// and say so.
+func (s *server) sure() uint64 {
+	if s.expecting() {
+		return s.doubt
+	}
+	return 0
+}
+
+// expecting reports that clients from before a restart may still come.
 func (s *server) expecting() bool {
 	for _, c := range s.clients {
 		if c.awaited && c.gone < takeoverAfter {

@@ -25,10 +25,13 @@ const (
 	farewellTicks  = 16  // 4 s in which a client that has been told would be back if it had not heard
 )
 
-// Bounds of what roles hand out ahead.
+// Bounds of what roles hand out ahead, and of what is believed about it.
 const (
-	workerTasks = 2  // tasks a worker holds: the running one and the next
-	regionTasks = 64 // tasks' worth of samples an LPS holds for its workers
+	workerTasks = 2        // tasks a worker holds: the running one and the next
+	regionTasks = 64       // tasks' worth of samples an LPS wants for its workers at least
+	stockFor    = 12 * 60  // seconds that an LPS wants its workers to train without a GPS: ten minutes, and slack
+	maxFolds    = 2048     // ranges of samples in a delta, from which on a worker asks for no more: a message names twice as many
+	maxRate     = 1000_000 // local steps per second that a client can claim
 )
 
 // InFlight says what becomes of deltas that an LPS applies while its push travels.
@@ -77,7 +80,7 @@ func (c Config) Validate() error {
 	}
 	fault(c.H < 1, "H: %d, want at least 1 local step", c.H)
 	fault(c.K < 1, "K: %d, want at least 1 update", c.K)
-	fault(!(c.Alpha > 0 && c.Alpha <= 1), "alpha: %v, want more than 0 and at most 1", c.Alpha)
+	fault(!(c.Alpha >= 0 && c.Alpha <= 1), "alpha: %v, want 0 to 1", c.Alpha)
 	fault(c.InFlight != Paper && c.InFlight != Carry, "inflight: %q, want paper or carry", c.InFlight)
 	fault(c.Batch < 1, "batch: %d, want at least 1", c.Batch)
 	fault(c.GlobalBatch < 1, "global_batch: %d, want at least 1", c.GlobalBatch)

@@ -16,7 +16,8 @@ func TestConfigValidate(t *testing.T) {
 		{"sound, paper", func(c *Config) { c.InFlight, c.Alpha, c.Guard = Paper, 1, Guard{5, 9} }, nil},
 		{"no step", func(c *Config) { c.H = 0 }, []string{"H: 0"}},
 		{"no update", func(c *Config) { c.K = 0 }, []string{"K: 0"}},
-		{"alpha 0", func(c *Config) { c.Alpha = 0 }, []string{"alpha: 0"}},
+		{"alpha 0", func(c *Config) { c.Alpha = 0 }, nil},
+		{"alpha below 0", func(c *Config) { c.Alpha = -0.1 }, []string{"alpha: -0.1"}},
 		{"alpha above 1", func(c *Config) { c.Alpha = 1.1 }, []string{"alpha: 1.1"}},
 		{"alpha not a number", func(c *Config) { c.Alpha = math.NaN() }, []string{"alpha: NaN"}},
 		{"unknown mode", func(c *Config) { c.InFlight = "drop" }, []string{`inflight: "drop"`}},
@@ -25,7 +26,7 @@ func TestConfigValidate(t *testing.T) {
 		{"negative norm", func(c *Config) { c.Guard.NormPerStep = -1 }, []string{"norm_per_step: -1"}},
 		{"infinite norm", func(c *Config) { c.Guard.NormPerStep = math.Inf(1) }, []string{"norm_per_step"}},
 		{"a server's", func(c *Config) { c.LPS.N = 0; c.GPS.Beta = 1 }, []string{"lps: ", "gps: "}},
-		{"all at once", func(c *Config) { *c = Config{} }, []string{"H: 0", "K: 0", "alpha", "inflight", "batch", "global_batch", "lps: ", "gps: "}},
+		{"all at once", func(c *Config) { *c = Config{} }, []string{"H: 0", "K: 0", "inflight", "batch", "global_batch", "lps: ", "gps: "}},
 	} {
 		cfg := scriptCfg
 		c.change(&cfg)

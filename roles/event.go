@@ -35,6 +35,7 @@ type Connected struct{}
 type SnapshotDone struct {
 	ID     uint64
 	Failed bool
+	Ticks  int // from the Snapshot to this by a clock: no Tick comes while the state is copied
 }
 
 // TrainDone returns a worker's parameters from the trainer.

@@ -10,6 +10,7 @@ import (
 type GPS struct {
 	server
 	samples uint64 // of the whole job
+	round   uint64 // samples of H local steps
 
 	draining, finished bool
 }
@@ -31,7 +32,7 @@ func NewGPS(cfg Config, term Term, params []float32, samples uint64, window int)
 			ready: true, params: params, opt: optim.NewDelayedNesterov(cfg.GPS, len(params)),
 			clients: map[string]*client{},
 		},
-		samples: samples,
+		samples: samples, round: uint64(cfg.H * cfg.Batch),
 	}
 	g.ledger.free.Add(data.Interval{End: samples})
 	return g
@@ -51,13 +52,13 @@ func (g *GPS) step(ev Event) []Action {
 		return g.hello(ev)
 	case Delta:
 		if !g.draining { // it stays with its sender
-			_, acts := g.decide(ev)
-			return acts
+			return g.push(ev)
 		}
 	case Follow:
 		g.follows(ev)
 	case Ask:
-		g.paced(ev.Client, ev.Speed)
+		g.paced(ev.Client, ev.Speed, ev.Rate)
+		g.stocked(ev.Client, ev.Stock)
 		g.asked(ev.Client, ev.Samples, g.samples)
 	case Return:
 		g.returned(ev)
@@ -84,36 +85,6 @@ func (g *GPS) proceed() []Action {
 	acts := append(g.offer(g.ledger.committed.Len()), g.handOut()...)
 	acts = append(acts, g.autosnapshot(g.draining || g.complete())...)
 	return append(acts, g.finish()...)
-}
-
-// handOut grants samples to the regions that asked, the longest waiting first. Near
-// the end the grants shrink, so that no region sits on the rest of the job.
-func (g *GPS) handOut() []Action {
-	if g.expecting() {
-		return nil
-	}
-	var acts []Action
-	waiting := g.waiting
-	g.waiting = nil
-	for _, name := range waiting {
-		c := g.clients[name]
-		share := g.ledger.free.Len() / uint64(4*len(g.clients))
-		n := min(c.asks, share)
-		n = max(n-n%uint64(g.batch), uint64(g.batch))
-		ranges := g.ledger.take(name, n)
-		if len(ranges) == 0 {
-			g.waiting = append(g.waiting, name)
-			if c.told {
-				continue
-			}
-		}
-		c.told = len(ranges) == 0
-		if !c.told {
-			c.asks = 0
-		}
-		acts = append(acts, Grant{Client: name, Ranges: ranges, Committed: g.ledger.committed.Len(), Exhausted: c.told, Fastest: g.fastest(name)})
-	}
-	return acts
 }
 
 // complete reports that every sample of the job is committed.

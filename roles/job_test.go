@@ -44,6 +44,11 @@ func planOf(seed uint64) plan {
 	rarely(3, func() { p.badDisk = 0.2 })
 	rarely(3, func() { p.lossy = 0.1 })
 	rarely(4, func() { p.badRound = 0.05 })
+	rarely(4, func() { p.cfg.Rescale = true })
+	rarely(3, func() { p.late = 0.02 })
+	rarely(3, func() { p.twice = 0.1 })
+	rarely(4, func() { p.poison = 0.03 })
+	rarely(2, func() { p.rot = 0.3 })
 	p.chaos = 2*tick + moment(rng.Int64N(int64(60*tick)))
 	p.calm = 100*tick + moment(rng.Int64N(int64(900*tick)))
 	return p
@@ -52,7 +57,7 @@ func planOf(seed uint64) plan {
 // mildPlanOf is planOf without mishaps that take something away for good or for long.
 func mildPlanOf(seed uint64) plan {
 	p := planOf(seed)
-	p.mild, p.lossy, p.badRound, p.badDisk = true, 0, 0, 0
+	p.mild, p.lossy, p.badRound, p.badDisk, p.poison, p.rot = true, 0, 0, 0, 0, 0
 	p.disk = min(p.disk, 4*tick)
 	p.cfg.Guard.MaxStaleness = 0
 	return p
@@ -102,21 +107,38 @@ func TestJobWithoutMishaps(t *testing.T) {
 	}
 }
 
-// TestJobSwitchedOff switches one mechanism off at a time. The checks must notice.
+// TestJobSwitchedOff switches one mechanism off at a time. The checks must notice what
+// follows from that.
 func TestJobSwitchedOff(t *testing.T) {
-	for _, off := range []mechanism{
-		keepTillServed, keepTillSaved, outputCommit, resend, dedup, oneSnapshot, giveBack, reclaim, farewell,
+	for _, c := range []struct {
+		off  mechanism
+		want string // part of the fault
+	}{
+		{keepTillServed, "which was durable"},
+		{keepTillSaved, "which was durable"},
+		{durableMark, "which was durable"},
+		{outputCommit, "its state is older than what it has sent"},
+		{resend, "the job has not ended"},
+		{dedup, "twice"},
+		{refusalAdvances, "again, which it has refused"},
+		{reclaimCheck, "gps applies samples"},
+		{oneSnapshot, "durable"},
+		{olderSlot, "which was durable"},
+		{atLeastK, "no push is on its way"},
+		{giveBack, "the job has not ended"},
+		{reclaim, "the job has not ended"},
+		{farewell, "nobody"},
 	} {
-		t.Run(string(off), func(t *testing.T) {
-			for seed := range uint64(200) {
+		t.Run(string(c.off), func(t *testing.T) {
+			for seed := range uint64(500) {
 				p := planOf(seed)
-				p.off = off
-				if faults := newWorld(seed, p).run(3000 * tick); faults != nil {
+				p.off = c.off
+				if faults := newWorld(seed, p).run(jobLimit); faults != nil && strings.Contains(faults[0], c.want) {
 					t.Logf("seed %d: %s", seed, faults[0])
 					return
 				}
 			}
-			t.Errorf("200 jobs went well without it")
+			t.Errorf("500 jobs without it, and no fault says %q", c.want)
 		})
 	}
 }

@@ -8,18 +8,23 @@ type ledger struct {
 	free      data.Intervals
 	leased    map[string]data.Intervals
 	committed data.Intervals
+	handed    uint64 // high-water mark: no sample from it on has ever been leased
 }
 
-// run leases to client a run of at most most samples, the lowest that are free.
-func (l *ledger) run(client string, most uint64) (data.Interval, bool) {
-	if len(l.free) == 0 {
-		return data.Interval{}, false
+// run leases to client a run of at most most samples, the lowest that are free, from
+// one on.
+func (l *ledger) run(client string, most, from uint64) (data.Interval, bool) {
+	for _, iv := range l.free {
+		if iv.End <= from {
+			continue
+		}
+		iv.Start = max(iv.Start, from)
+		iv.End = min(iv.End, iv.Start+most)
+		l.free.Remove(iv)
+		l.lease(client, data.Intervals{iv})
+		return iv, true
 	}
-	iv := l.free[0]
-	iv.End = min(iv.End, iv.Start+most)
-	l.free.Remove(iv)
-	l.lease(client, data.Intervals{iv})
-	return iv, true
+	return data.Interval{}, false
 }
 
 // take leases to client the lowest n free samples, fewer if fewer are free.
@@ -33,6 +38,7 @@ func (l *ledger) lease(client string, set data.Intervals) {
 	if len(set) == 0 {
 		return
 	}
+	l.handed = max(l.handed, set[len(set)-1].End)
 	held := l.leased[client]
 	held.AddAll(set)
 	if l.leased == nil {

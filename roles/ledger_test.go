@@ -46,6 +46,8 @@ func TestLedger(t *testing.T) {
 				from := rng.Uint64N(samples)
 				some.Add(data.Interval{Start: from, End: min(samples, from+n)})
 			}
+			first := rng.Uint64N(samples) * rng.Uint64N(2)
+			beyond := intersect(want.where(""), span(first, samples))
 			switch rng.IntN(5) {
 			case 0:
 				got := l.take(name, n)
@@ -54,8 +56,8 @@ func TestLedger(t *testing.T) {
 				}
 				want.move(got, "", name)
 			case 1:
-				iv, ok := l.run(name, n)
-				free := want.where("")
+				iv, ok := l.run(name, n, first)
+				free := beyond
 				if ok != (len(free) > 0) || ok && (iv.Start != free[0].Start || iv.Len() != min(n, free[0].Len())) {
 					t.Fatalf("seed %d, turn %d: run %v of %v", seed, turn, iv, free)
 				}
@@ -76,6 +78,11 @@ func TestLedger(t *testing.T) {
 				stray.RemoveAll(some)
 				want.move(stray, name, "")
 				want.move(intersect(some, want.where("")), "", name)
+			}
+			for i := l.handed; i < samples; i++ {
+				if want[i] != "" {
+					t.Fatalf("seed %d, turn %d: sample %d is at %q, but the mark at %d", seed, turn, i, want[i], l.handed)
+				}
 			}
 			for _, at := range append(clients, "", "!") {
 				got := map[string]data.Intervals{"": l.free, "!": l.committed}[at]

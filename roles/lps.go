@@ -21,9 +21,12 @@ type LPS struct {
 
 	asked     bool    // the GPS owes a grant
 	exhausted bool    // the GPS had nothing left to grant
+	filled    uint64  // samples in stock after the last grant
+	aim       uint64  // how many were wanted at the last ask, 0 = none on this connection
 	idle      int     // ticks without a worker
 	committed uint64  // samples committed job-wide, as far as is known
 	elsewhere float64 // local steps per second of the other regions' fastest worker, by the last grant
+	ahead     uint64  // samples in the stocks of the other regions, by the last grant
 	global    ModelID
 
 	draining, finished bool
@@ -50,7 +53,7 @@ type flight struct {
 func NewLPS(cfg Config, region, peer string, term Term, n, window int) *LPS {
 	return &LPS{
 		server: server{
-			term: term, batch: cfg.Batch, window: uint64(window),
+			term: term, batch: cfg.Batch, window: uint64(window), reserve: uint64((window + workerTasks) * cfg.H * cfg.Batch),
 			normSteps: cfg.Guard.NormPerStep, stale: cfg.Guard.MaxStaleness,
 			params: make([]float32, n), opt: optim.NewDelayedNesterov(cfg.LPS, n),
 			clients: map[string]*client{},
@@ -80,7 +83,7 @@ func (l *LPS) step(ev Event) []Action {
 	case Follow:
 		l.follows(ev)
 	case Ask:
-		l.paced(ev.Client, ev.Speed)
+		l.paced(ev.Client, ev.Speed, ev.Speed)
 		l.server.asked(ev.Client, 1, workerTasks)
 	case Return:
 		l.returned(ev)
@@ -163,7 +166,7 @@ func (l *LPS) end() []Action {
 func (l *LPS) finish() []Action {
 	pushed := l.done.steps == 0 && l.flight.seq == 0
 	switch {
-	case !l.ready && l.draining:
+	case !l.ready && l.draining && !l.ended:
 	case l.ended && (l.linger >= lingerTicks || l.ready && l.settled() && l.deserted()):
 	case l.ended:
 		return nil

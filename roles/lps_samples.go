@@ -30,7 +30,7 @@ func (l *LPS) welcomed(ev Welcome) []Action {
 	}
 	l.stock(ev.Leases)
 	l.flight.refused = l.flight.refused && l.flight.seq <= ev.Decided
-	l.asked, l.exhausted = false, false
+	l.asked, l.exhausted, l.aim = false, false, 0
 	return append(acts, l.follow()...)
 }
 
@@ -48,7 +48,8 @@ func (l *LPS) stock(leased data.Intervals) {
 func (l *LPS) granted(ev Grant) {
 	l.stock(ev.Ranges)
 	l.committed = max(l.committed, ev.Committed)
-	l.elsewhere = ev.Fastest
+	l.elsewhere, l.ahead = ev.Fastest, ev.Ahead
+	l.filled = l.ledger.free.Len()
 	l.exhausted = ev.Exhausted
 	l.asked = ev.Exhausted // the GPS remembers the ask that it could not answer
 	if len(ev.Ranges) > 0 {
@@ -60,8 +61,10 @@ func (l *LPS) granted(ev Grant) {
 // abandoned reports that the region has had no worker for long.
 func (l *LPS) abandoned() bool { return l.idle >= reclaimWorker && l.quiet() }
 
-// supply asks the GPS for samples well before the last one is handed out, and gives
-// them back when nobody is left to train them.
+// supply asks the GPS for samples when half of the stock is gone, or when much more is
+// wanted than before, and gives them back when nobody is left to train them. Where a
+// grant has brought less than was wanted, near the end of the job, half of that little
+// counts: the GPS is asked a few times more, but not for each batch.
 func (l *LPS) supply() []Action {
 	if !l.out.welcome || l.draining || l.ended {
 		return nil
@@ -74,25 +77,35 @@ func (l *LPS) supply() []Action {
 		l.ledger.free = nil
 		return []Action{Return{Client: l.out.client, Samples: back}}
 	}
-	round := uint64(l.cfg.H * l.cfg.Batch)
-	target := max(regionTasks, uint64(8*len(l.clients))) * round
-	have := l.ledger.free.Len()
-	if l.asked || l.quiet() || have > target/2 {
+	if l.asked || l.quiet() {
 		return nil
 	}
-	l.asked = true
-	return []Action{Ask{Client: l.out.client, Samples: target - have, Speed: l.fastest("")}}
+	target, have := l.target(), l.ledger.free.Len()
+	if have > target/2 || have > l.filled/2 && target < 2*l.aim {
+		return nil
+	}
+	l.asked, l.aim = true, target
+	rate, _ := l.rates()
+	return []Action{Ask{Client: l.out.client, Samples: target - have, Speed: l.fastest(""), Rate: rate, Stock: have}}
+}
+
+// target is how many samples the region wants in stock: what its workers train in
+// twice stockFor, since it asks again at half of that, and tasks for all of them.
+func (l *LPS) target() uint64 {
+	rate, _ := l.rates()
+	tasks := uint64(2*stockFor*rate) / uint64(l.cfg.H)
+	return max(tasks, regionTasks, uint64(8*len(l.clients))) * uint64(l.cfg.H*l.cfg.Batch)
 }
 
 // handOut gives tasks to the workers that asked, in turns, the longest waiting first.
 func (l *LPS) handOut() []Action {
-	if l.draining || l.ended || l.expecting() {
+	if l.draining || l.ended {
 		return nil
 	}
 	var acts []Action
 	for len(l.waiting) > 0 {
 		name := l.waiting[0]
-		iv, ok := l.ledger.run(name, uint64(l.steps(l.clients[name])*l.cfg.Batch))
+		iv, ok := l.ledger.run(name, uint64(l.steps(l.clients[name])*l.cfg.Batch), l.sure())
 		if !ok {
 			break
 		}
@@ -115,12 +128,13 @@ func (l *LPS) steps(c *client) int {
 	return LocalSteps(l.cfg.H, c.speed, max(l.fastest(""), l.elsewhere))
 }
 
-// task places a run of samples on the learning-rate schedule: by its first index, or
-// by what the job has committed since, if that is more.
+// task places a run of samples on the learning-rate schedule: by its first index, less
+// what other regions have in stock and nobody has trained, or by what the job has
+// committed since, if that is more.
 func (l *LPS) task(iv data.Interval) data.Task {
 	return data.Task{
 		Samples: iv,
 		Steps:   int(iv.Len()) / l.cfg.Batch,
-		First:   max(iv.Start, l.committed) / uint64(l.cfg.GlobalBatch),
+		First:   max(iv.Start-min(iv.Start, l.ahead), l.committed) / uint64(l.cfg.GlobalBatch),
 	}
 }

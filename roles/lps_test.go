@@ -132,8 +132,9 @@ func TestScenarioLPSRegion(t *testing.T) {
 		{"a hello takes back what was asked before", newLPS(scriptCfg, 8, 8, "w1"), []line{
 			{Ask{Client: "w1"}, ""},
 			{hi("w1", 1, 1, 1).holding(span(0, 8)), "welcome(w1,s1,0/0,[0,8))"},
-			{Grant{Client: "eu", Ranges: span(20, 32)}, "ask(eu,244) snapshot(2)"},
+			{Grant{Client: "eu", Ranges: span(20, 32)}, "snapshot(2)"},
 			{Ask{Client: "w1"}, "grant(w1,[20,24)@2)"},
+			{Ask{Client: "w1"}, "grant(w1,[24,28)@3) ask(eu,252)"},
 		}},
 		{"a gone worker's tasks are handed out after 20 s", newLPS(scriptCfg, 8, 16, "w1", "w2"), []line{
 			{ClientGone{"w1", "w1"}, ""},

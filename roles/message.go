@@ -59,6 +59,8 @@ type Ask struct {
 	Client  string
 	Samples uint64
 	Speed   float64 // local steps per second, of a worker or of a region's fastest; 0 = not known yet
+	Rate    float64 // of an LPS: local steps per second of all its workers; 0 = not known yet
+	Stock   uint64  // of an LPS: samples it holds that no worker has
 }
 
 // Return gives samples back that the client will not train.
@@ -138,6 +140,7 @@ type Grant struct {
 	Committed uint64  // samples committed job-wide, as far as the server knows
 	Exhausted bool    // nothing is left to hand out at present
 	Fastest   float64 // to an LPS: local steps per second of the other regions' fastest worker; 0 = not known yet
+	Ahead     uint64  // to an LPS: samples that the other regions hold and no worker has
 }
 
 // Model is a server's whole model for one client.

@@ -45,6 +45,13 @@ func (o *outbox) add(d Delta, sealed bool) (Name, []Action) {
 	return d.Name, []Action{Named{Name: d.Name, Steps: d.Steps, Samples: d.Samples.Clone()}}
 }
 
+// crowded reports that the newest delta has grown by so many others that it should not
+// grow for ever: the server has been unable to make anything durable for very long.
+func (o *outbox) crowded() bool {
+	n := len(o.entries)
+	return n > 0 && len(o.entries[n-1].Samples) >= maxFolds
+}
+
 // fold adds a later delta to e.
 func (e *entry) fold(d Delta) {
 	total := float32(e.Steps + d.Steps)

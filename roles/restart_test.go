@@ -52,13 +52,13 @@ func TestScenarioRestartOfGPS(t *testing.T) {
 		{"what was granted since stays with its region", putBack(two, nil, []Event{Ask{Client: "eu", Samples: 64}}), []line{
 			{hi("us", 1, 1, 1).holding(span(64, 128)), "welcome(us,s1,0/0,[64,128))"},
 			{Ask{Client: "us", Samples: 64}, ""},
-			{hi("eu", 1, 1, 1).holding(both), "welcome(eu,s1,0/0,[0,64),[128,192)) grant(us,[192,256))"},
+			{hi("eu", 1, 1, 1).holding(both), "welcome(eu,s1,0/0,[0,64),[128,192)) grant(us,[192,256)) snapshot(1)"},
 		}},
 		{"a region that does not come is waited for 10 s", putBack(two, nil, nil), []line{
 			{hi("us", 1, 1, 1).holding(span(64, 128)), "welcome(us,s1,0/0,[64,128))"},
 			{Ask{Client: "us", Samples: 64}, ""},
 			{ticks(39), ""},
-			{Tick{}, "grant(us,[128,192))"},
+			{Tick{}, "grant(us,[128,192)) snapshot(1)"},
 		}},
 		{"a job that was complete has ended", putBack(complete, []Event{eu1}, nil), []line{
 			{Tick{}, ""},
@@ -86,8 +86,9 @@ func TestScenarioRestartOfLPS(t *testing.T) {
 		}},
 		{"tasks granted since stay with who holds them", putBack(two, nil, []Event{Ask{Client: "w1"}}), []line{
 			{hi("w2", 1, 1, 1), "welcome(w2,s1,0/0)"},
-			{Ask{Client: "w2"}, ""},
-			{hi("w1", 1, 1, 1).holding(more), "welcome(w1,s1,0/0,[0,4),[8,12),[16,20)) grant(w2,[4,8)@0)"},
+			{Ask{Client: "w2"}, "grant(w2,[96,100)@12)"}, // which nobody can have been given
+			{hi("w1", 1, 1, 1).holding(more), "welcome(w1,s1,0/0,[0,4),[8,12),[16,20))"},
+			{Ask{Client: "w2"}, "grant(w2,[4,8)@0)"},
 		}},
 		{"a push that was on its way goes out as it was", putBack(newLPS(k1, 8, 256, "w1"), []Event{w1a}, []Event{done(2)}), []line{
 			{Connected{}, "hello(eu,1,2,1,[0,256),7.0)"},

@@ -26,6 +26,8 @@ type server struct {
 	changes uint64 // what a snapshot would miss if it had been taken before
 	clients map[string]*client
 	ledger  ledger
+	reserve uint64   // samples that an LPS hands a worker at most before a snapshot knows of it
+	doubt   uint64   // free samples before it may be in the hands of workers from before a restart
 	waiting []string // clients whose Ask is not answered yet, oldest first
 	ended   bool
 	linger  int // ticks since then

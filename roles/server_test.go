@@ -27,7 +27,7 @@ func TestScenarioHello(t *testing.T) {
 		}},
 		{"a grant that was lost is free again", one, []line{
 			{hi("eu", 1, 1, 1), "welcome(eu,s1,0/0)"},
-			{Ask{Client: "eu", Samples: 64}, "grant(eu,[0,64))"},
+			{Ask{Client: "eu", Samples: 64}, "grant(eu,[0,64)) snapshot(1)"},
 		}},
 		{"a higher session retires the lower", one, []line{
 			{eu1, "applied(eu:1,1) marks(eu,1/0)"},

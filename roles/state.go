@@ -31,6 +31,7 @@ type ServerState struct {
 	Free      data.Intervals            `json:"free"`
 	Leased    map[string]data.Intervals `json:"leased"`
 	Committed data.Intervals            `json:"committed"`
+	Handed    uint64                    `json:"handed"` // high-water mark: no sample from it on has been leased
 }
 
 // ClientState is one row of the decided table.
@@ -52,6 +53,7 @@ type RegionState struct {
 	Samples   data.Intervals `json:"samples"`
 	Loss      float64        `json:"loss"`
 	Committed uint64         `json:"committed"`
+	Ahead     uint64         `json:"ahead"` // samples in the stocks of the other regions
 	Global    ModelID        `json:"global"`
 	Ended     bool           `json:"ended"` // the job is complete
 }
@@ -80,7 +82,7 @@ func (l *LPS) State() State {
 		Lineage: l.out.session, Next: l.out.next,
 		Flight: l.flight.seq, Refused: l.flight.refused, Updates: l.updates,
 		Steps: l.done.steps, Samples: l.done.samples.Clone(), Loss: l.done.loss,
-		Committed: l.committed, Global: l.global, Ended: l.ended,
+		Committed: l.committed, Ahead: l.ahead, Global: l.global, Ended: l.ended,
 	}
 	for _, e := range l.out.entries {
 		r.Outbox = append(r.Outbox, EntryState{e.Seq, e.Base, e.Steps, e.Samples.Clone(), e.Loss, e.refused})
@@ -126,7 +128,7 @@ func (l *LPS) Restore(s State) error {
 			return err
 		}
 	}
-	l.updates, l.committed, l.global, l.ended = r.Updates, r.Committed, r.Global, r.Ended
+	l.updates, l.committed, l.ahead, l.global, l.ended = r.Updates, r.Committed, r.Ahead, r.Global, r.Ended
 	l.done = pending{steps: r.Steps, samples: r.Samples.Clone(), loss: r.Loss}
 	return nil
 }
@@ -137,6 +139,7 @@ func (s *server) state() State {
 		Clients: make(map[string]ClientState, len(s.clients)),
 		Leased:  make(map[string]data.Intervals, len(s.ledger.leased)),
 		Free:    s.ledger.free.Clone(), Committed: s.ledger.committed.Clone(),
+		Handed: s.ledger.handed,
 	}
 	for name, c := range s.clients {
 		st.Clients[name] = ClientState{Peer: c.peer, Session: c.session, Decided: c.decided}
@@ -164,7 +167,7 @@ func (s *server) restore(st State) error {
 	}
 	s.opt.T = st.Server.Arrivals
 	s.version = st.Server.Version
-	s.ledger = l
+	s.ledger, s.doubt = l, l.handed+s.reserve*uint64(len(st.Server.Clients))
 	s.clients = make(map[string]*client, len(st.Server.Clients))
 	for name, c := range st.Server.Clients {
 		s.clients[name] = &client{peer: c.Peer, session: c.Session, decided: c.Decided, durable: c.Decided, awaited: true}
@@ -175,7 +178,7 @@ func (s *server) restore(st State) error {
 
 // ledger copies the ledger that s holds.
 func (s ServerState) ledger(batch int) (ledger, error) {
-	l := ledger{free: s.Free.Clone(), leased: make(map[string]data.Intervals, len(s.Leased)), committed: s.Committed.Clone()}
+	l := ledger{free: s.Free.Clone(), leased: make(map[string]data.Intervals, len(s.Leased)), committed: s.Committed.Clone(), handed: s.Handed}
 	if !whole(l.free, batch) || !whole(l.committed, batch) {
 		return l, fmt.Errorf("samples that are no whole batches of %d", batch)
 	}

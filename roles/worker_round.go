@@ -116,7 +116,7 @@ func (w *Worker) ask() []Action {
 	if w.training {
 		held++
 	}
-	if !w.out.welcome || w.draining || held >= workerTasks {
+	if !w.out.welcome || w.draining || held >= workerTasks || w.out.crowded() {
 		return nil
 	}
 	var acts []Action

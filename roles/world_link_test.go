@@ -14,14 +14,11 @@ type link struct {
 	name, peer     string // what the server calls the client, and who speaks for it
 	up             bool
 	busy           [2][lanes]moment // when the last message of a lane arrives, by direction
+	held           []func()         // what arrives when a partition has healed, in order
 }
 
 func newLink(client *proc) *link {
-	l := &link{w: client.w, client: client, server: client.server, name: client.peer, peer: client.peer, up: true}
-	if client.server == client.w.gps {
-		l.name = client.id
-	}
-	return l
+	return &link{w: client.w, client: client, server: client.server, name: client.name(), peer: client.peer, up: true}
 }
 
 // lane is a stream within a link. Messages of one lane arrive in order, but deltas
@@ -36,10 +33,21 @@ const (
 )
 
 func (l *link) toServer(on lane, ev Event) {
-	if l == nil || on == deltas && l.w.chance(l.w.lossy) {
+	if l == nil {
 		return
 	}
-	l.carry(0, on, func() { l.atServer(ev) })
+	deliver := func() { l.atServer(ev) }
+	if on == deltas {
+		if l.w.chance(l.w.lossy) {
+			l.w.happened["lost deltas"]++
+			return
+		}
+		if l.w.chance(l.w.twice) {
+			l.w.happened["doubled deltas"]++
+			l.w.after(l.w.upTo(8*l.w.link), func() { l.carry(0, on, deliver) })
+		}
+	}
+	l.carry(0, on, deliver)
 }
 
 func (l *link) toClient(on lane, ev Event) {
@@ -48,21 +56,49 @@ func (l *link) toClient(on lane, ev Event) {
 	}
 }
 
-// carry delivers after a while, unless the link has broken by then.
+// lateness bounds the delay of a late message: less than a server waits at the end.
+const lateness = 20 * tick
+
+// carry delivers after a while, unless the link has broken by then. Across a
+// partition streams wait, as TCP does, and deltas may be lost.
 func (l *link) carry(direction int, on lane, deliver func()) {
+	w := l.w
 	if !l.up {
 		return
 	}
-	at := l.w.now + 1 + l.w.upTo(l.w.link)
+	at := w.now + 1 + w.upTo(w.link)
+	if w.chance(w.late) {
+		w.happened["late messages"]++
+		at += w.upTo(lateness)
+		l.client.jolt()
+	}
 	if on != deltas {
 		at = max(at, l.busy[direction][on])
 		l.busy[direction][on] = at
 	}
-	l.w.after(at-l.w.now, func() {
-		if l.up {
+	w.after(at-w.now, func() {
+		switch {
+		case !l.up || l.cut() && on == deltas && w.chance(0.5):
+		case l.cut():
+			l.held = append(l.held, deliver)
+		default:
 			deliver()
 		}
 	})
+}
+
+// cut reports that the ends are on two sides of a partition.
+func (l *link) cut() bool { return l.client.side != l.server.side }
+
+// resume delivers what was held.
+func (l *link) resume() {
+	held := l.held
+	l.held = nil
+	for _, deliver := range held {
+		if l.up {
+			deliver()
+		}
+	}
 }
 
 // atServer hands a message to the server: the hello always, others over the link of
@@ -72,16 +108,19 @@ func (l *link) atServer(ev Event) {
 	if p.role == nil {
 		return
 	}
-	hello, first := ev.(Hello)
-	if !first && p.links[l.name] != l {
+	if _, first := ev.(Hello); !first && p.links[l.name] != l {
 		return
 	}
-	if first && l.w.off == dedup {
-		forgetNames(p, hello)
+	if _, back := ev.(Hello); back {
+		l.client.left = false
 	}
 	if d, ok := ev.(Delta); ok {
 		d.Values = slices.Clone(d.Values)
 		d.Norm = tensor.Norm(d.Values)
+		if l.w.chance(l.w.poison) {
+			l.w.happened["poisoned deltas"]++
+			d.Norm = math.NaN()
+		}
 		p.step(d, l)
 		spoil(d.Values)
 		return
@@ -100,6 +139,7 @@ func (l *link) atClient(ev Event) {
 		l.up = false
 		p.up = nil
 		if ev.Reason == ReasonEnded {
+			l.w.checks.robbed[p.id] = true
 			p.step(ev, nil)
 			return
 		}
@@ -112,11 +152,7 @@ func (l *link) atClient(ev Event) {
 		spoil(ev.Params)
 	case Welcome:
 		p.met = true
-		p.step(l.w.meddled(ev), nil)
-	case Marks:
-		if l.w.off == keepTillSaved {
-			ev.Durable = ev.Decided
-		}
+		l.w.checks.welcomed(p, ev)
 		p.step(ev, nil)
 	default:
 		p.step(ev, nil)
@@ -157,27 +193,5 @@ func (l *link) sever() {
 func (p *proc) redial() {
 	if p.role != nil {
 		p.later(p.w.upTo(4*tick), p.connect)
-	}
-}
-
-// meddled switches mechanisms off in a welcome.
-func (w *world) meddled(ev Welcome) Welcome {
-	switch w.off {
-	case keepTillSaved:
-		ev.Durable = ev.Decided
-	case resend:
-		ev.Decided = math.MaxUint64
-	}
-	return ev
-}
-
-// forgetNames makes a server forget which of a client's deltas it has decided.
-func forgetNames(p *proc, ev Hello) {
-	s := serverHalf(p.role)
-	if c := s.clients[ev.Client]; c != nil && c.session == ev.Session {
-		c.decided = ev.Oldest - 1
-		again := intersect(s.ledger.committed, ev.Leases)
-		s.ledger.committed.RemoveAll(again)
-		s.ledger.free.AddAll(again)
 	}
 }

@@ -1,53 +1,16 @@
 package roles
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
-	"slices"
 
 	"halos/data"
 )
-
-// saved is a snapshot on disk, with how long the history was that it holds.
-type saved struct {
-	state State
-	past  past
-}
 
 // round is what a worker's trainer works on.
 type round struct {
 	Train
 	began moment
 	over  bool
-}
-
-// snapshot copies the state and writes it.
-func (p *proc) snapshot(id uint64) {
-	w := p.w
-	if p.writing {
-		w.checks.fault("%s: two snapshots at a time", p.id)
-	}
-	p.writing = true
-	state := copyState(p.role.(interface{ State() State }).State())
-	copied := &saved{state: state, past: w.checks.pastOf(p)}
-	failed := w.chance(w.badDisk)
-	done := func() {
-		p.writing = false
-		p.step(SnapshotDone{ID: id, Failed: failed}, nil)
-	}
-	write := 1 + w.upTo(w.disk)
-	if w.off == outputCommit {
-		p.later(0, done)
-		p.later(write, func() { p.disk = copied })
-		return
-	}
-	p.later(write, func() {
-		if !failed {
-			p.disk = copied
-		}
-		p.later(w.upTo(tick/2), done)
-	})
 }
 
 // serverHalf is that of an LPS or a GPS, nil for a worker.
@@ -59,24 +22,6 @@ func serverHalf(role actor) *server {
 		return &r.server
 	}
 	return nil
-}
-
-// copyState returns a state that shares no memory with s, by way of the JSON that a
-// checkpoint holds.
-func copyState(s State) State {
-	var c State
-	b, err := json.Marshal(s)
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	if err != nil {
-		panic(fmt.Sprintf("state: %v", err))
-	}
-	c.Params = slices.Clone(s.Params)
-	for _, v := range s.Vectors {
-		c.Vectors = append(c.Vectors, Vector{v.Name, slices.Clone(v.Values)})
-	}
-	return c
 }
 
 // train takes a local step of the round every pace.
@@ -111,7 +56,7 @@ func (p *proc) trained(r *round, steps int) {
 	}
 	first := r.Task.Samples.Start
 	done := TrainDone{
-		Steps: steps, Loss: 1,
+		Steps: steps, Loss: 1, Speed: float64(TicksPerSecond*tick) / float64(p.pace),
 		Samples: data.Interval{Start: first, End: first + uint64(steps*w.cfg.Batch)},
 	}
 	if w.chance(w.badRound) {

@@ -16,14 +16,20 @@ type proc struct {
 	starts   uint64
 	born     uint64 // starts without a state
 	met      bool   // its server has welcomed it in this life
+	left     bool   // it has said good-bye, and its server has not welcomed it since
 	finished bool
-	dead     bool // for good
+	gone     moment // when it finished
+	dead     bool   // for good
 	draining bool
+	jolted   moment // when something minor last happened to it
+	hurt     moment // when something last kept it away for long
+	fuse     int    // it crashes when it is about to do so many things, 0 = not
 
 	up    *link            // to its server
 	links map[string]*link // of its clients, welcomed ones
+	side  uint64           // of each partition, a bit
 
-	disk    *saved
+	disk    disk
 	writing bool
 	round   *round
 }
@@ -46,15 +52,25 @@ func (p *proc) start() {
 	}
 	p.life++
 	p.starts++
-	p.draining, p.writing, p.met, p.round, p.up = false, false, false, nil, nil
+	p.draining, p.writing, p.met, p.round, p.up, p.fuse = false, false, false, nil, nil, 0
 	p.links = map[string]*link{}
 	p.role = p.fresh(p.starts)
-	if p.disk == nil {
-		p.born++
-		w.checks.forget(p)
-	} else {
-		p.restore()
+	if w.chance(w.rot) {
+		p.rot()
 	}
+	s := p.disk.load()
+	w.checks.restarted(p, s)
+	if s != nil {
+		p.restore(s)
+	}
+	if p.orphaned() {
+		if p.hurt > p.server.gone {
+			p.miss()
+			return
+		}
+		w.checks.fault("%s comes back, and nobody is left to tell it that the job has ended", p.id)
+	}
+	p.hurt, p.jolted = w.now, w.now
 	p.later(w.upTo(tick), p.tick)
 	if p.server != nil {
 		p.later(w.upTo(2*tick), p.connect)
@@ -73,22 +89,31 @@ func (p *proc) fresh(start uint64) actor {
 	return NewWorker(p.peer, start, w.n, w.window)
 }
 
-func (p *proc) restore() {
-	state := p.disk.state
+func (p *proc) restore(s *saved) {
+	s.durable = true
+	state := copyState(s.state)
 	if p.w.off == oneSnapshot {
 		state.Server.Clients = p.w.checks.table[p.id]
 	}
 	if err := p.role.(interface{ Restore(State) error }).Restore(state); err != nil {
 		p.w.checks.fault("%s: restore: %v", p.id, err)
 	}
-	p.w.checks.putBack(p, p.disk.past)
+}
+
+// name is what the server calls p.
+func (p *proc) name() string {
+	if p.server == p.w.gps {
+		return p.id
+	}
+	return p.peer
 }
 
 // end stops the process. Its connections break.
 func (p *proc) end() {
-	if s, ok := p.role.(interface{ State() State }); ok {
+	if s, ok := p.role.(interface{ State() State }); ok && p.w.off == oneSnapshot {
 		p.w.checks.table[p.id] = s.State().Server.Clients
 	}
+	p.disk.crash(p.w)
 	p.life++
 	p.role = nil
 	if p.up != nil {
@@ -105,23 +130,17 @@ func (p *proc) end() {
 }
 
 func (p *proc) tick() {
-	if s := serverHalf(p.role); s != nil {
-		for _, c := range s.clients {
-			switch {
-			case p.w.off == reclaim:
-				c.gone = 0
-			case p.w.off == farewell && s.ended:
-				c.leaving = true
-			}
-		}
-	}
 	p.step(Tick{}, nil)
 	p.later(tick, p.tick)
 }
 
 // connect dials the server, again and again until it is there.
 func (p *proc) connect() {
-	if p.server.role == nil {
+	if p.orphaned() {
+		p.w.checks.fault("%s finds nobody to tell it that the job has ended", p.id)
+		return
+	}
+	if p.server.role == nil || p.server.side != p.side {
 		p.later(tick+p.w.upTo(4*tick), p.connect)
 		return
 	}
@@ -129,16 +148,31 @@ func (p *proc) connect() {
 	p.step(Connected{}, nil)
 }
 
-// step folds an event into the role and does what it wants done. from is the link of
-// the hello that is being answered.
+// step folds an event into the role and does what it wants done, unless the process
+// crashes in the middle of it. from is the link of the hello that is being answered.
 func (p *proc) step(ev Event, from *link) {
 	if p.w.watch != nil {
 		p.w.watch(p, ev)
 	}
-	for _, a := range p.role.Step(ev) {
+	if meddle := without[p.w.off]; meddle != nil {
+		ev = meddle(p, ev)
+	}
+	acts := p.role.Step(ev)
+	if s := serverHalf(p.role); s != nil && p.w.off == refusalAdvances {
+		takeBack(s, acts)
+	}
+	for _, a := range acts {
+		if p.fuse > 0 {
+			if p.fuse--; p.fuse == 0 {
+				p.w.happened["crashes between two actions"]++
+				p.crash(tick/4 + p.w.upTo(20*tick))
+				return
+			}
+		}
 		p.w.checks.action(p, ev, a)
 		p.perform(a, from)
 	}
+	p.w.checks.stepped(p)
 }
 
 func (p *proc) perform(a Action, from *link) {
@@ -159,6 +193,7 @@ func (p *proc) perform(a Action, from *link) {
 			p.up.toServer(acks, a)
 		}
 	case Leaving:
+		p.left = true
 		p.up.toServer(acks, a)
 	case Welcome:
 		if old := p.links[a.Client]; old != nil && old != from {
@@ -185,35 +220,5 @@ func (p *proc) perform(a Action, from *link) {
 		p.snapshot(a.ID)
 	case Finished:
 		p.finish(a)
-	}
-}
-
-// finish takes a role that has nothing left to do off its process. Those who are down
-// or just starting when their server goes for good have missed the end.
-func (p *proc) finish(f Finished) {
-	p.finished = f.Ended
-	p.end()
-	switch {
-	case f.Ended:
-		for _, c := range p.w.procs {
-			if c.server == p && !c.finished && (c.role == nil || !c.met) {
-				c.miss()
-			}
-		}
-	case f.Diverged:
-		p.w.after(tick+p.w.upTo(20*tick), p.start)
-	case !f.Ended && p.draining:
-		p.w.after(tick+p.w.upTo(40*tick), p.start)
-	case !f.Ended:
-		p.w.checks.fault("%s: finished before the end of the job", p.id)
-	}
-}
-
-func (p *proc) miss() {
-	p.dead = true
-	for _, c := range p.w.procs {
-		if c.server == p {
-			c.miss()
-		}
 	}
 }

@@ -7,8 +7,9 @@ import (
 )
 
 // world runs a whole job in virtual time: the roles as they are, and around them what
-// a node does, with links that delay, lose and break, disks that are slow or fail,
-// and processes that crash. Everything follows from the seed.
+// a node does, with links that delay, lose, double and break, networks that part,
+// disks that are slow, fail or tear what they write, and processes that crash.
+// Everything follows from the seed.
 type world struct {
 	plan
 	rng   *rand.Rand
@@ -16,10 +17,12 @@ type world struct {
 	queue agenda
 	added uint64
 
-	gps    *proc
-	procs  []*proc
-	checks checks
-	watch  func(*proc, Event) // sees every event before it is folded in, nil if nobody does
+	gps      *proc
+	procs    []*proc
+	parted   int // partitions so far
+	checks   checks
+	happened map[string]int     // mishaps by kind
+	watch    func(*proc, Event) // sees every event before it is folded in, nil if nobody does
 }
 
 // plan is what makes one world unlike another.
@@ -32,9 +35,13 @@ type plan struct {
 	exact            bool
 
 	link     moment  // a message travels up to so long
+	late     float64 // share of messages that take much longer
 	lossy    float64 // share of deltas that vanish on a link that stands
+	twice    float64 // share of deltas that arrive twice
+	poison   float64 // share of deltas that arrive as none that a server takes
 	disk     moment  // a snapshot takes up to so long
 	badDisk  float64 // share of snapshots that fail
+	rot      float64 // share of starts at which the newest snapshot does not verify, if nothing is built on it yet
 	badRound float64 // share of rounds that diverge
 	chaos    moment  // mean time between mishaps, 0 = none
 	calm     moment  // no mishap after
@@ -46,23 +53,6 @@ type plan struct {
 type moment int64
 
 const tick moment = 16
-
-// mechanism is a part of the exchange that a test can switch off, to see that the
-// checks notice.
-type mechanism string
-
-const (
-	nothing        mechanism = ""
-	keepTillServed mechanism = "deltas are kept until they are decided"  // off: dropped when sent
-	keepTillSaved  mechanism = "deltas are kept until they are durable"  // off: dropped when decided
-	outputCommit   mechanism = "a push leaves once its state is durable" // off: at once
-	resend         mechanism = "undecided deltas are sent again"         // off: never
-	dedup          mechanism = "a name is decided once"                  // off: forgotten at each hello
-	oneSnapshot    mechanism = "table and model are one snapshot"        // off: the table is never put back
-	giveBack       mechanism = "an abandoned region gives samples back"  // off: it keeps them
-	reclaim        mechanism = "samples of the gone are reclaimed"       // off: never
-	farewell       mechanism = "a server waits for clients at the end"   // off: it stops at once
-)
 
 // appointment is something to be done at a moment; order breaks ties.
 type appointment struct {
@@ -87,7 +77,7 @@ func (a *agenda) Pop() any {
 
 // newWorld lays out the processes of a plan and starts them.
 func newWorld(seed uint64, p plan) *world {
-	w := &world{plan: p, rng: rand.New(rand.NewPCG(seed, 1))}
+	w := &world{plan: p, rng: rand.New(rand.NewPCG(seed, 1)), happened: map[string]int{}}
 	w.checks.init(w)
 	w.gps = w.add("gps", "", nil)
 	for r := range p.regions {

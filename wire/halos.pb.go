@@ -473,6 +473,8 @@ type Ask struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Samples       uint64                 `protobuf:"varint,1,opt,name=samples,proto3" json:"samples,omitempty"`
 	Speed         float64                `protobuf:"fixed64,2,opt,name=speed,proto3" json:"speed,omitempty"` // local steps per second, of a worker or of a region's fastest
+	Rate          float64                `protobuf:"fixed64,3,opt,name=rate,proto3" json:"rate,omitempty"`   // of an LPS: local steps per second of all its workers
+	Stock         uint64                 `protobuf:"varint,4,opt,name=stock,proto3" json:"stock,omitempty"`  // of an LPS: samples it holds that no worker has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -517,6 +519,20 @@ func (x *Ask) GetSamples() uint64 {
 func (x *Ask) GetSpeed() float64 {
 	if x != nil {
 		return x.Speed
+	}
+	return 0
+}
+
+func (x *Ask) GetRate() float64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *Ask) GetStock() uint64 {
+	if x != nil {
+		return x.Stock
 	}
 	return 0
 }
@@ -1208,6 +1224,7 @@ type Grant struct {
 	Committed     uint64                 `protobuf:"varint,3,opt,name=committed,proto3" json:"committed,omitempty"` // samples committed so far, job-wide, as far as the server knows
 	Exhausted     bool                   `protobuf:"varint,4,opt,name=exhausted,proto3" json:"exhausted,omitempty"` // nothing is left to hand out now
 	Fastest       float64                `protobuf:"fixed64,5,opt,name=fastest,proto3" json:"fastest,omitempty"`    // to an LPS: local steps per second of the other regions' fastest worker
+	Ahead         uint64                 `protobuf:"varint,6,opt,name=ahead,proto3" json:"ahead,omitempty"`         // to an LPS: samples that the other regions hold and no worker has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1273,6 +1290,13 @@ func (x *Grant) GetExhausted() bool {
 func (x *Grant) GetFastest() float64 {
 	if x != nil {
 		return x.Fastest
+	}
+	return 0
+}
+
+func (x *Grant) GetAhead() uint64 {
+	if x != nil {
+		return x.Ahead
 	}
 	return 0
 }
@@ -1955,10 +1979,12 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x16\n" +
-	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"5\n" +
+	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"_\n" +
 	"\x03Ask\x12\x18\n" +
 	"\asamples\x18\x01 \x01(\x04R\asamples\x12\x14\n" +
-	"\x05speed\x18\x02 \x01(\x01R\x05speed\"0\n" +
+	"\x05speed\x18\x02 \x01(\x01R\x05speed\x12\x12\n" +
+	"\x04rate\x18\x03 \x01(\x01R\x04rate\x12\x14\n" +
+	"\x05stock\x18\x04 \x01(\x04R\x05stock\"0\n" +
 	"\x06Return\x12&\n" +
 	"\asamples\x18\x01 \x03(\v2\f.halos.RangeR\asamples\"\t\n" +
 	"\aLeaving\"\xdc\x01\n" +
@@ -2002,13 +2028,14 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\x04Task\x12&\n" +
 	"\asamples\x18\x01 \x01(\v2\f.halos.RangeR\asamples\x12\x14\n" +
 	"\x05steps\x18\x02 \x01(\rR\x05steps\x12\x14\n" +
-	"\x05first\x18\x03 \x01(\x04R\x05first\"\xa6\x01\n" +
+	"\x05first\x18\x03 \x01(\x04R\x05first\"\xbc\x01\n" +
 	"\x05Grant\x12!\n" +
 	"\x05tasks\x18\x01 \x03(\v2\v.halos.TaskR\x05tasks\x12$\n" +
 	"\x06ranges\x18\x02 \x03(\v2\f.halos.RangeR\x06ranges\x12\x1c\n" +
 	"\tcommitted\x18\x03 \x01(\x04R\tcommitted\x12\x1c\n" +
 	"\texhausted\x18\x04 \x01(\bR\texhausted\x12\x18\n" +
-	"\afastest\x18\x05 \x01(\x01R\afastest\"\a\n" +
+	"\afastest\x18\x05 \x01(\x01R\afastest\x12\x14\n" +
+	"\x05ahead\x18\x06 \x01(\x04R\x05ahead\"\a\n" +
 	"\x05Ended\"\xae\x02\n" +
 	"\bToClient\x12*\n" +
 	"\awelcome\x18\x01 \x01(\v2\x0e.halos.WelcomeH\x00R\awelcome\x12'\n" +

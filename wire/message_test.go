@@ -20,12 +20,21 @@ func credit() *ToClient {
 const goldenCreditHex = "09" + "1a07" + "0801" + "1002" + "18ac02"
 
 func TestMessageGolden(t *testing.T) {
-	var w bytes.Buffer
-	if err := WriteMessage(&w, credit()); err != nil {
-		t.Fatal(err)
-	}
-	if got := hex.EncodeToString(w.Bytes()); got != goldenCreditHex {
-		t.Errorf("got %s, want %s", got, goldenCreditHex)
+	ask := &ToServer{Body: &ToServer_Ask{Ask: &Ask{Samples: 300, Speed: 1, Rate: 2, Stock: 5}}}
+	for _, tc := range []struct {
+		message proto.Message
+		hex     string
+	}{
+		{credit(), goldenCreditHex},
+		{ask, "19" + "1a17" + "08ac02" + "11000000000000f03f" + "190000000000000040" + "2005"},
+	} {
+		var w bytes.Buffer
+		if err := WriteMessage(&w, tc.message); err != nil {
+			t.Fatal(err)
+		}
+		if got := hex.EncodeToString(w.Bytes()); got != tc.hex {
+			t.Errorf("%v: got %s, want %s", tc.message, got, tc.hex)
+		}
 	}
 }
 
