@@ -16,8 +16,8 @@ const (
 
 // evaluation measures the global model on held-out text beside the job.
 type evaluation struct {
-	with     *train.Evaluator
-	params   []float32 // [n] copy of the model that is measured
+	with     *train.Evaluator // nil where the job learns nothing
+	params   []float32        // [n] copy of the model that is measured
 	busy     bool
 	measured bool   // once at least
 	version  uint64 // measured last
@@ -26,13 +26,11 @@ type evaluation struct {
 	ended    chan struct{} // closed when the measurement under way is over
 }
 
-func newEvaluation(e *train.Evaluator) *evaluation { return &evaluation{with: e} }
-
 // evaluate measures the model when it is time and there is a newer one. It runs on
 // the loop, the measuring elsewhere.
 func (n *Node) evaluate(ctx context.Context) {
 	e := n.eval
-	if e == nil || n.machines[gps] == nil || e.busy || time.Now().Before(e.next) {
+	if e == nil || e.with == nil || n.machines[gps] == nil || e.busy || time.Now().Before(e.next) {
 		return
 	}
 	state := n.machines[gps].(*roles.GPS).State()
@@ -60,7 +58,7 @@ func (n *Node) evaluate(ctx context.Context) {
 // finalLoss measures the model that the GPS ends with.
 func (n *Node) finalLoss(ctx context.Context) {
 	e, state := n.eval, n.final
-	if state.Params == nil {
+	if state.Params == nil || e.with == nil {
 		return
 	}
 	if e.busy {

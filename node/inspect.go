@@ -47,6 +47,7 @@ func (n *Node) status() Status {
 			g := m.Status()
 			s.GPS = &GPSStatus{
 				Version: g.Version, Regions: g.Clients, Committed: g.Committed, Total: n.job.Samples(), ValLoss: n.eval.loss,
+				Alarm: n.savers[gps].alarm.status(time.Now()),
 			}
 		}
 	}
@@ -64,6 +65,6 @@ func (n *Node) lpsStatus(s roles.ServerStatus, c roles.ClientStatus) *LPSStatus 
 	return &LPSStatus{
 		Version: s.Version, MergedVersion: m.merged, GlobalVersion: m.global, Workers: s.Clients,
 		UpdatesSincePush: s.Updates, Pushes: c.Seq, Decided: c.Decided, Durable: c.Durable,
-		Leased: s.Leased, Committed: s.Committed,
+		Leased: s.Leased, Committed: s.Committed, Alarm: n.savers[lps].alarm.status(time.Now()),
 	}
 }

@@ -21,6 +21,8 @@ const (
 	maxRecordBytes = 1 << 20
 	// maxJournalBytes bounds what waits for a slow disk, hours of records of a node.
 	maxJournalBytes = 8 << 20
+	// journalPatience is for a few lines: a disk that takes longer is as good as full.
+	journalPatience = 10 * time.Second
 )
 
 // journal appends Records to metrics.jsonl. A record is handed to the operating system by a goroutine as
@@ -33,7 +35,8 @@ type journal struct {
 	done chan struct{} // closed when the writer has ended
 
 	mu      sync.Mutex
-	pending []byte // whole lines not yet written
+	pending []byte        // whole lines not yet written
+	flushes []chan<- bool // to be told when pending is written; each has room for the answer
 	closed  bool
 	dropped uint64 // records
 	err     error  // the first one
@@ -101,10 +104,7 @@ func (j *journal) append(r Record) {
 		}
 	default:
 		j.pending = append(append(j.pending, line...), '\n')
-		select {
-		case j.wake <- struct{}{}:
-		default:
-		}
+		j.rouse()
 	}
 }
 
@@ -117,6 +117,36 @@ func (j *journal) fail(err error) {
 	j.log.Error("metrics are incomplete", "file", j.file.Name(), "err", err)
 }
 
+// flush waits until the operating system has every record appended before, so that they survive this
+// process however it ends. It reports false where the writer fails, has ended or takes longer than patience.
+func (j *journal) flush(patience time.Duration) bool {
+	written := make(chan bool, 1)
+	j.mu.Lock()
+	if !j.closed {
+		j.flushes = append(j.flushes, written)
+		j.rouse()
+	}
+	j.mu.Unlock()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case ok := <-written:
+		return ok
+	case <-j.done:
+		return false
+	case <-late.C:
+		return false
+	}
+}
+
+// rouse wakes the writer. The caller holds j.mu, and j.wake is open.
+func (j *journal) rouse() {
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
 // write moves pending lines to the file until the journal is closed. What the file did not take goes
 // first at the next wake-up, so a line is never interrupted by another.
 func (j *journal) write() {
@@ -124,23 +154,35 @@ func (j *journal) write() {
 	var batch []byte
 	for range j.wake {
 		for {
+			var flushes []chan<- bool
 			if len(batch) == 0 {
 				j.mu.Lock()
 				batch, j.pending = j.pending, batch
+				flushes, j.flushes = j.flushes, nil
 				j.mu.Unlock()
 			}
 			if len(batch) == 0 {
+				answer(flushes, true)
 				break
 			}
 			n, err := j.file.Write(batch)
 			batch = batch[:copy(batch, batch[n:])]
+			answer(flushes, err == nil)
 			if err != nil {
 				j.mu.Lock()
 				j.fail(err)
+				flushes, j.flushes = j.flushes, nil
 				j.mu.Unlock()
+				answer(flushes, false)
 				break
 			}
 		}
+	}
+}
+
+func answer(flushes []chan<- bool, written bool) {
+	for _, f := range flushes {
+		f <- written
 	}
 }
 
@@ -149,10 +191,7 @@ func (j *journal) Close() error {
 	j.mu.Lock()
 	if !j.closed {
 		j.closed = true
-		select {
-		case j.wake <- struct{}{}:
-		default:
-		}
+		j.rouse()
 		close(j.wake)
 	}
 	j.mu.Unlock()

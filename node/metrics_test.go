@@ -38,6 +38,8 @@ func TestRecordSchema(t *testing.T) {
 			`"event":"refused","tier":"global","client":"eu","seq":2,"reason":"NaN"`},
 		{"checkpoint", Record{Event: EventCheckpoint, Tier: TierGlobal, Version: 3, Path: "d"},
 			`"event":"checkpoint","tier":"global","version":3,"path":"d"`},
+		{"alarm", Record{Event: EventAlarm, Tier: TierRegion, Version: 3, Reason: "full"},
+			`"event":"alarm","tier":"region","version":3,"reason":"full"`},
 		{"bytes", Record{Event: EventBytes, WAN: 1, LAN: 2, Topic: 3, Local: 4, Dropped: 5},
 			`"event":"bytes","wan":1,"lan":2,"topic":3,"local":4,"dropped":5`},
 		{"no form for NaN", Record{Event: EventRound, Loss: math.NaN(), Seconds: math.Inf(1)}, `"event":"round"`},
@@ -164,6 +166,57 @@ func TestJournalSlowDisk(t *testing.T) {
 	}
 	if got := <-lines; got != n {
 		t.Errorf("%d records in order, want %d", got, n)
+	}
+}
+
+// TestJournalFlush sees that what was appended is in the file, with the journal still open.
+func TestJournalFlush(t *testing.T) {
+	dir := t.TempDir()
+	j, err := openJournal(dir, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tail := Tail{Path: filepath.Join(dir, MetricsFile)}
+	for round := range 50 {
+		for i := range round {
+			j.append(Record{Event: EventSent, Seq: uint64(i + 1)})
+		}
+		if !j.flush(time.Minute) {
+			t.Fatal("not flushed")
+		}
+		if got, err := tail.Read(); err != nil || len(got) != round {
+			t.Fatalf("%d records after the flush, %v, want %d", len(got), err, round)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if j.flush(time.Minute) {
+		t.Error("flushed a journal that is closed")
+	}
+}
+
+// TestJournalFlushGivesUp flushes to disks that take nothing.
+func TestJournalFlushGivesUp(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := newJournal(w, quiet)
+	long := Record{Event: EventRefused, Reason: strings.Repeat("r", maxRecordBytes/2)} // more than a pipe holds
+	j.append(long)
+	if j.flush(10 * time.Millisecond) {
+		t.Error("flushed to a disk that is stuck")
+	}
+	r.Close() // from now on it is broken
+	for range 3 {
+		if j.flush(time.Minute) {
+			t.Error("flushed to a disk that is broken")
+		}
+		j.append(long)
+	}
+	if err := j.Close(); err == nil {
+		t.Error("Close hides that nothing was written")
 	}
 }
 

@@ -105,6 +105,7 @@ type Node struct {
 	report   *report
 	trainer  *trainer
 	eval     *evaluation
+	savers   [roleCount]saver
 	pool     *tensor.Pool // of trainer and eval; nil where there are none
 
 	events  chan event

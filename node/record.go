@@ -14,6 +14,7 @@ const (
 	EventMerged     = "merged"
 	EventEval       = "eval"
 	EventCheckpoint = "checkpoint"
+	EventAlarm      = "alarm"
 	EventRestored   = "restored"
 	EventBytes      = "bytes"
 	EventStop       = "stop"
@@ -49,6 +50,9 @@ const (
 //	merged      version                               an LPS merged the global model of that version
 //	eval        loss version tokens seconds           validation loss of a server's model
 //	checkpoint  tier version path                     a snapshot of a server is on disk
+//	alarm       tier version reason                   snapshots of a server fail: version is that of the newest on disk,
+//	                                                  which stays; once when it begins and each minute while it lasts; the
+//	                                                  next checkpoint of this node and tier ends it
 //	restored    tier version                          a server went on from a snapshot: applied records of this
 //	                                                  node and tier with a higher version before this line are void
 //	bytes       wan lan topic local dropped           totals since the process started, every 2 s and at the end

@@ -58,6 +58,7 @@ func (r *report) started(n *Node) {
 		if version := n.restored[role]; version != nil {
 			r.append(Record{Event: EventRestored, Tier: tierAbove(role).String(), Version: *version})
 			r.marks[role].version = *version
+			n.savers[role].alarm.durable = *version
 		}
 	}
 }

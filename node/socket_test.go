@@ -97,11 +97,12 @@ func TestStatusIsReadBack(t *testing.T) {
 
 // TestStatusSchema pins the names that programs read.
 func TestStatusSchema(t *testing.T) {
-	got, err := json.Marshal(Status{Worker: &WorkerStatus{}, LPS: &LPSStatus{}, GPS: &GPSStatus{ValLoss: math.Inf(1)}}.encodable())
+	got, err := json.Marshal(Status{Worker: &WorkerStatus{}, LPS: &LPSStatus{}, GPS: &GPSStatus{ValLoss: math.Inf(1), Alarm: &AlarmStatus{Reason: "full", Failed: 2, Durable: 3}}}.encodable())
 	want := `{"schema":"","peer":"","job":"","region":"","roles":[],"addrs":[],"uptime":0,"peers":[],` +
 		`"worker":{"session":0,"seq":0,"steps":0,"tokens":0,"tokens_per_second":0,"loss":0,"blocked":0,"base_version":0,"outbox":0,"decided":0,"durable":0,"state":""},` +
-		`"lps":{"version":0,"merged_version":0,"global_version":0,"workers":0,"updates_since_push":0,"pushes":0,"decided":0,"durable":0,"leased":0,"committed":0},` +
-		`"gps":{"version":0,"regions":0,"committed":0,"total":0,"val_loss":0},"bytes":{"wan":0,"lan":0,"topic":0,"local":0},"dropped":0}`
+		`"lps":{"version":0,"merged_version":0,"global_version":0,"workers":0,"updates_since_push":0,"pushes":0,"decided":0,"durable":0,"leased":0,"committed":0,"alarm":null},` +
+		`"gps":{"version":0,"regions":0,"committed":0,"total":0,"val_loss":0,` +
+		`"alarm":{"reason":"full","since":0,"failed_attempts":2,"durable_version":3}},"bytes":{"wan":0,"lan":0,"topic":0,"local":0},"dropped":0}`
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, %v\nwant %s", got, err, want)
 	}

@@ -139,7 +139,8 @@ func (n *Node) roleNames() []string { return slices.Clone(n.cfg.Roles) }
 
 // makeRoles makes the roles of this node, from their snapshots where there are any.
 func (n *Node) makeRoles() (ms [roleCount]machine, err error) {
-	if n.has(worker) || n.has(gps) {
+	trains := n.job.Workload == job.Train
+	if trains && (n.has(worker) || n.has(gps)) {
 		if n.corpus, err = data.Open(n.job.Source, n.cfg.Data); err != nil {
 			return ms, fmt.Errorf("%w: corpus: %w", ErrUsage, err)
 		}
@@ -150,12 +151,18 @@ func (n *Node) makeRoles() (ms [roleCount]machine, err error) {
 	term := roles.Term{Counter: n.start, Leader: n.self}
 	if n.has(gps) {
 		params := make([]float32, n.params)
-		model.Init(params, n.job.Model, n.job.Seed)
+		if trains {
+			model.Init(params, n.job.Model, n.job.Seed)
+		}
 		g := roles.NewGPS(n.job.Config, term, params, n.job.Samples(), n.window)
 		if err := n.restore(gps, g.Restore); err != nil {
 			return ms, err
 		}
-		n.eval = newEvaluation(train.NewEvaluator(n.job.Model, n.corpus, n.job.Context(), evalWindows, model.Options{Pool: n.pool}))
+		var measure *train.Evaluator
+		if trains {
+			measure = train.NewEvaluator(n.job.Model, n.corpus, n.job.Context(), evalWindows, model.Options{Pool: n.pool})
+		}
+		n.eval = &evaluation{with: measure}
 		ms[gps] = g
 	}
 	if n.has(lps) {
@@ -167,7 +174,7 @@ func (n *Node) makeRoles() (ms [roleCount]machine, err error) {
 	}
 	if n.has(worker) {
 		ms[worker] = roles.NewWorker(n.self, n.start, n.params, n.window)
-		n.trainer = newTrainer(n, train.New(n.job.TrainConfig(), n.corpus, model.Options{Pool: n.pool, Recompute: n.cfg.Recompute}))
+		n.trainer = newTrainer(n, n.localSteps())
 	}
 	for _, m := range ms {
 		if m != nil {
@@ -175,6 +182,14 @@ func (n *Node) makeRoles() (ms [roleCount]machine, err error) {
 		}
 	}
 	return ms, nil
+}
+
+// localSteps are what the job's workload asks of a worker.
+func (n *Node) localSteps() localSteps {
+	if n.job.Workload == job.Ledger {
+		return &train.Ledger{Batch: n.job.Batch, Context: n.job.Context(), Pace: train.LedgerPace}
+	}
+	return train.New(n.job.TrainConfig(), n.corpus, model.Options{Pool: n.pool, Recompute: n.cfg.Recompute})
 }
 
 // snapshotDir is where a server of this node keeps its snapshots.

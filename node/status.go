@@ -63,6 +63,8 @@ type LPSStatus struct {
 	Durable          uint64 `json:"durable"`            // its pushes up to this seq are
 	Leased           uint64 `json:"leased"`             // samples handed out to workers and not committed
 	Committed        uint64 `json:"committed"`          // samples in the regional model
+
+	Alarm *AlarmStatus `json:"alarm"` // null while snapshots succeed
 }
 
 // GPSStatus is the state of the global parameter server.
@@ -72,6 +74,17 @@ type GPSStatus struct {
 	Committed uint64  `json:"committed"` // samples in the global model
 	Total     uint64  `json:"total"`     // samples of the job
 	ValLoss   float64 `json:"val_loss"`  // of the newest model evaluated, nats per token; 0: none yet
+
+	Alarm *AlarmStatus `json:"alarm"` // null while snapshots succeed
+}
+
+// AlarmStatus says why nothing of a server becomes durable. Training goes on, and what its clients sent
+// stays with them too, until a snapshot succeeds; the next attempt comes by itself.
+type AlarmStatus struct {
+	Reason  string  `json:"reason"`          // what the last attempt failed of
+	Since   float64 `json:"since"`           // seconds since the first attempt that failed
+	Failed  uint64  `json:"failed_attempts"` // since the last that succeeded
+	Durable uint64  `json:"durable_version"` // of the model in the newest snapshot on disk; 0: there is none
 }
 
 // ByteStatus counts bytes sent since the process started.

@@ -6,14 +6,21 @@ import (
 	"sync"
 	"time"
 
+	"halos/data"
 	"halos/roles"
 	"halos/train"
 )
 
+// localSteps does the local steps of one task after the other: a train.Trainer, or a
+// train.Ledger where the job counts.
+type localSteps interface {
+	Run(ctx context.Context, params []float32, task data.Task) (train.Result, error)
+}
+
 // trainer runs the rounds of the worker on a goroutine of its own.
 type trainer struct {
 	n       *Node
-	built   *train.Trainer
+	built   localSteps
 	rounds  chan roles.Train // one at a time
 	ended   chan struct{}
 	endOnce sync.Once
@@ -24,7 +31,7 @@ type trainer struct {
 	idle time.Time // since when the worker waits; the trainer's
 }
 
-func newTrainer(n *Node, t *train.Trainer) *trainer {
+func newTrainer(n *Node, t localSteps) *trainer {
 	return &trainer{n: n, built: t, rounds: make(chan roles.Train, 1), ended: make(chan struct{})}
 }
 
