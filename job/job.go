@@ -22,7 +22,7 @@ import (
 
 // Format is the version of the manifest that this program reads and writes. It
 // changes whenever a key is added, removed or means something else.
-const Format = 2
+const Format = 3
 
 // Bounds on what a manifest may ask of the machines that join its job.
 const (
@@ -31,14 +31,26 @@ const (
 	maxBatch = 1 << 30 // tokens of a local step
 )
 
+// Workload says what a job's local steps are.
+type Workload string
+
+// Train is to train a language model. Ledger counts instead: each local step of the
+// job adds 1 to a parameter of its own (see train.Ledger), so that the final model
+// says how often every step has reached it.
+const (
+	Train  Workload = "train"
+	Ledger Workload = "ledger"
+)
+
 // Job is a manifest. It never changes once the job has started; the order of its
 // fields is part of its id.
 type Job struct {
-	Format       int    `json:"format" yaml:"format"`
-	Name         string `json:"name" yaml:"name"`     // for people: 1 to 64 of a-z, 0-9, ".", "_" and "-"
-	Salt         string `json:"salt" yaml:"salt"`     // 16 hex digits, random: two jobs of equal settings differ
-	Seed         uint64 `json:"seed" yaml:"seed"`     // of the first parameters and the order of samples
-	Tokens       uint64 `json:"tokens" yaml:"tokens"` // to train on; the schedule and the job end there
+	Format       int      `json:"format" yaml:"format"`
+	Name         string   `json:"name" yaml:"name"`     // for people: 1 to 64 of a-z, 0-9, ".", "_" and "-"
+	Salt         string   `json:"salt" yaml:"salt"`     // 16 hex digits, random: two jobs of equal settings differ
+	Seed         uint64   `json:"seed" yaml:"seed"`     // of the first parameters and the order of samples
+	Tokens       uint64   `json:"tokens" yaml:"tokens"` // to train on; the schedule and the job end there
+	Workload     Workload `json:"workload" yaml:"workload"`
 	roles.Config `yaml:",inline"`
 	Optimizer    Optimizer    `json:"optimizer" yaml:"optimizer"`
 	Codec        Codecs       `json:"codec" yaml:"codec"`
@@ -160,6 +172,7 @@ func (j *Job) checkFit() error {
 		"batch: %d samples of %d tokens, a local step takes at most %d tokens", j.Batch, j.Context(), maxBatch)
 	fault(j.H > maxRound/j.Batch,
 		"H: %d steps of %d samples, a round takes at most %d samples", j.H, j.Batch, maxRound)
+	errs = append(errs, j.checkWorkload())
 	steps := j.Samples() / uint64(j.GlobalBatch)
 	if steps == 0 {
 		return errors.Join(append(errs, fmt.Errorf("tokens: %d are less than one global batch of %d samples of %d tokens, which is %d",
@@ -167,6 +180,32 @@ func (j *Job) checkFit() error {
 	}
 	fault(j.Optimizer.Warmup > steps,
 		"optimizer.warmup: %d steps, but the tokens last for %d: lower it, or raise tokens", j.Optimizer.Warmup, steps)
+	return errors.Join(errs...)
+}
+
+// checkWorkload finds what keeps the servers of a job from doing what its workload
+// needs: merging what others have learned, or adding up deltas as they are.
+func (j *Job) checkWorkload() error {
+	var errs []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	switch j.Workload {
+	case Train:
+		fault(j.Alpha == 0, "alpha: 0, want more than 0: no region would learn from another")
+	case Ledger:
+		sum := optim.NesterovConfig{LR: 1, N: 1}
+		steps := j.Samples() / uint64(j.Batch)
+		fault(j.Alpha != 0, "alpha: %v, the ledger needs 0: a merge would blur its counts", j.Alpha)
+		fault(j.LPS != sum || j.GPS != sum, "lps, gps: the ledger needs lr 1, beta 0, c 0 and n 1: its servers add deltas up")
+		fault(j.Rescale, "rescale: the ledger needs false: its local steps all take the same time")
+		fault(steps > uint64(j.Model.NumParams()),
+			"tokens: they make %d local steps, but the model has %d parameters to count them", steps, j.Model.NumParams())
+	default:
+		fault(true, "workload: %.80q, want %s or %s", j.Workload, Train, Ledger)
+	}
 	return errors.Join(errs...)
 }
 

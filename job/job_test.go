@@ -30,12 +30,12 @@ func fixed(t *testing.T) *Job {
 
 func TestCanonicalBytes(t *testing.T) {
 	j := &Job{
-		Format: 2, Name: "x", Salt: "0123456789abcdef", Seed: 1<<64 - 1, Tokens: 10,
+		Format: 3, Name: "x", Salt: "0123456789abcdef", Seed: 1<<64 - 1, Tokens: 10, Workload: Train,
 		Config: roles.Config{H: 2, K: 3, Alpha: 0.25, InFlight: "carry", Batch: 4, GlobalBatch: 5},
 		Source: data.Source{Name: "s", Tokenizer: "byte"},
 	}
 	j.Optimizer.Eps = 1e-8
-	const want = `{"format":2,"name":"x","salt":"0123456789abcdef","seed":18446744073709551615,"tokens":10,` +
+	const want = `{"format":3,"name":"x","salt":"0123456789abcdef","seed":18446744073709551615,"tokens":10,"workload":"train",` +
 		`"H":2,"K":3,"alpha":0.25,"inflight":"carry","batch":4,"global_batch":5,"rescale":false,` +
 		`"lps":{"lr":0,"beta":0,"c":0,"n":0},"gps":{"lr":0,"beta":0,"c":0,"n":0},"guard":{"norm_per_step":0,"max_staleness":0},` +
 		`"optimizer":{"lr":0,"warmup":0,"beta1":0,"beta2":0,"eps":1e-8,"weight_decay":0,"clip":0},` +
@@ -151,7 +151,7 @@ func TestValidateNamesEachFault(t *testing.T) {
 		set  []string // assignments to a sound job
 		want []string // all of them in the error
 	}{
-		{"format", []string{"format=3"}, []string{"format: 3, this program knows 2"}},
+		{"format", []string{"format=4"}, []string{"format: 4, this program knows 3"}},
 		{"name", []string{"name=My job"}, []string{`name: "My job", want 1 to 64 of a-z`}},
 		{"name of a terminal's bytes", []string{"name=a\x1b[2Jb"}, []string{"name: "}},
 		{"name too long", []string{"name=" + strings.Repeat("a", 65)}, []string{"name: "}},
@@ -161,6 +161,9 @@ func TestValidateNamesEachFault(t *testing.T) {
 		{"H", []string{"H=0"}, []string{"H: 0"}},
 		{"alpha", []string{"alpha=1.5"}, []string{"alpha: 1.5"}},
 		{"alpha not a number", []string{"alpha=NaN"}, []string{"alpha: NaN"}},
+		{"no merge", []string{"alpha=0"}, []string{"alpha: 0, want more than 0"}},
+		{"workload", []string{"workload=count"}, []string{`workload: "count", want train or ledger`}},
+		{"workload of merges and momenta", []string{"workload=ledger"}, []string{"alpha: 0.25, the ledger needs 0", "lps, gps: the ledger needs lr 1", "rescale: "}},
 		{"in flight", []string{"inflight=drop"}, []string{"inflight: ", "paper or carry"}},
 		{"momentum", []string{"lps.beta=1", "gps.n=0"}, []string{"lps: beta is 1", "gps: n is 0"}},
 		{"optimizer", []string{"optimizer.beta2=1"}, []string{"optimizer: beta2 is 1"}},
@@ -192,6 +195,25 @@ func TestValidateNamesEachFault(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %s in it", c.name, err, want)
 			}
+		}
+	}
+}
+
+func TestForLedgerIsSound(t *testing.T) {
+	for _, steps := range []uint64{1, 1000, 123_457} {
+		j, err := ForLedger(steps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Validate(); err != nil {
+			t.Errorf("%d steps: %v", steps, err)
+		}
+		if got := j.Samples() / uint64(j.Batch); got != steps {
+			t.Errorf("%d local steps, want %d", got, steps)
+		}
+		j.Tokens = uint64(j.Model.NumParams()+1) * uint64(j.Context()*j.Batch)
+		if err := j.Validate(); err == nil || !strings.Contains(err.Error(), "parameters to count them") {
+			t.Errorf("more local steps than parameters: %v", err)
 		}
 	}
 }

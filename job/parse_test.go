@@ -22,8 +22,8 @@ func TestParseRefuses(t *testing.T) {
 		{"cut off", sound[:len(sound)/2], "no JSON object"},
 		{"not an object", "[1]", "no JSON object"},
 		{"null", "null", "no format"},
-		{"without format", replaced(`"format":2,`, ""), "no format"},
-		{"newer format", replaced(`"format":2,`, `"format":3,"future":[],`), "another format: 3, this program knows 2"},
+		{"without format", replaced(`"format":3,`, ""), "no format"},
+		{"newer format", replaced(`"format":3,`, `"format":4,"future":[],`), "another format: 4, this program knows 3"},
 		{"unknown key", replaced(`"K":4`, `"K":4,"J":4`), `unknown field "J"`},
 		{"unknown key inside", replaced(`"beta1"`, `"beta3"`), `unknown field "beta3"`},
 		{"trailing bytes", sound + "{}", "no JSON object"},
@@ -128,7 +128,7 @@ func TestParseYAMLRefuses(t *testing.T) {
 		{"negative", edited(`^tokens: .*`, "tokens: -4"), "line "},
 		{"too large", edited(`^tokens: .*`, "tokens: 99999999999999999999"), "line "},
 		{"number for string", edited(`^name: .*`, "name: 7"), "line "},
-		{"newer format", edited(`^format: .*`, "format: 3\nfuture: 1"), "another format: 3"},
+		{"newer format", edited(`^format: .*`, "format: 4\nfuture: 1"), "another format: 4"},
 		{"no format", edited(`^format: .*`, ""), "no format"},
 		{"unsound", edited(`^batch: .*`, "batch: 0"), "batch: 0"},
 		{"merge", edited(`^batch: .*`, "batch: 4\n<<: *x"), "unknown key \"<<\""},
@@ -156,7 +156,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(j.Canonical())
-	f.Add([]byte(`{"format":2}`))
+	f.Add([]byte(`{"format":3}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		j, err := Parse(in)
 		if err == nil && string(j.Canonical()) != string(in) {

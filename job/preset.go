@@ -7,11 +7,13 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"halos/data"
 	"halos/model"
 	"halos/optim"
 	"halos/roles"
+	"halos/train"
 )
 
 // presets are the jobs that Preset knows, smallest first. Each lacks its name, its
@@ -97,6 +99,7 @@ func Preset(name string) (*Job, error) {
 	j.Name = name
 	j.Salt = newSalt()
 	j.Seed = 1
+	j.Workload = Train
 	j.InFlight = roles.Carry
 	j.Rescale = true
 	j.Codec = Codecs{Region: "f32", Global: "f32"}
@@ -104,6 +107,32 @@ func Preset(name string) (*Job, error) {
 	j.Optimizer.AdamWConfig = optim.AdamWConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Clip: 1}
 	j.Guard = roles.Guard{NormPerStep: normPerStep(j.Optimizer.LR, j.Model.NumParams())}
 	return &j, nil
+}
+
+// LedgerSteps is how many local steps the ledger workload makes in d with so many
+// workers.
+func LedgerSteps(workers int, d time.Duration) uint64 {
+	return max(1, uint64(workers)*uint64(d/train.LedgerPace))
+}
+
+// ForLedger returns a new job of the ledger workload with so many local steps: as many
+// parameters, and servers that add deltas up.
+func ForLedger(steps uint64) (*Job, error) {
+	const width, context = 16, 8
+	j, err := Preset("tiny")
+	if err != nil {
+		return nil, err
+	}
+	vocabulary := max(data.Vocabulary, int(steps/(2*width))+1) // in the embedding and in the head
+	j.Name, j.Workload = "ledger", Ledger
+	j.Model = neox(width, 1, 2, context, vocabulary, 0.25)
+	j.Tokens = steps * context
+	j.H, j.K, j.Alpha, j.Batch, j.GlobalBatch, j.Rescale = 20, 4, 0, 1, 1, false
+	j.LPS = optim.NesterovConfig{LR: 1, N: 1}
+	j.GPS = j.LPS
+	j.Optimizer.Warmup = 0
+	j.Guard = roles.Guard{NormPerStep: 1}
+	return j, nil
 }
 
 // normPerStep bounds the norm of a delta per local step: ten times that of an

@@ -71,15 +71,16 @@ const commentColumn = 34
 
 // comments explains all keys and the parts that hold them.
 var comments = map[string]string{
-	"format": "version of this file's format",
-	"name":   "for people",
-	"salt":   "random: tells apart jobs that are otherwise the same",
-	"seed":   "of the first parameters and of the order of samples",
-	"tokens": "to train on; the learning rate's schedule and the job end there",
+	"format":   "version of this file's format",
+	"name":     "for people",
+	"salt":     "random: tells apart jobs that are otherwise the same",
+	"seed":     "of the first parameters and of the order of samples",
+	"tokens":   "to train on; the learning rate's schedule and the job end there",
+	"workload": "train; ledger counts local steps instead, to test the exchange",
 
 	"H":            "local steps of a worker between two deltas",
 	"K":            "deltas that a region's server (LPS) applies between two pushes to the global one (GPS)",
-	"alpha":        "weight of the global model when an LPS merges it, more than 0 and at most 1",
+	"alpha":        "weight of the global model when an LPS merges it, above 0 (but for workload ledger) and at most 1",
 	"inflight":     "deltas applied while a push travels: carry ships them with the next, paper drops them",
 	"batch":        "samples of a local step",
 	"global_batch": "samples of a step of the learning rate's schedule",
