@@ -1,6 +1,6 @@
 FUZZ ?= 20000x
 
-.PHONY: build test sets race cuts fuzz bench lint testnet kernels proto ci
+.PHONY: build test sets race cuts crashes kills outage fuzz bench lint testnet kernels proto ci
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o halos .
@@ -21,6 +21,19 @@ race:
 # Snapshots on a disk whose power is cut at so many points.
 cuts:
 	go test -run TestPowerCut -timeout 1h ./checkpoint -cuts 100000
+
+# Jobs in virtual time whose processes crash so many times, amid everything else that
+# can happen to them: about an hour on two cores.
+crashes:
+	go test -run 'TestCrashes$$' -timeout 24h -v ./roles -crashes 10000000
+
+# A thousand real kills, by the ledger: about half an hour.
+kills: build
+	./halos testnet chaos --workload ledger --minutes 17 --kill 1s --pause 20s --cut 30s --undisturbed=false --json
+
+# Ten minutes without a GPS, by the ledger: about half an hour.
+outage: build
+	./halos testnet chaos --workload ledger --minutes 33 --kill 0s --pause 0s --cut 0s --outage 10m --undisturbed=false --json
 
 # Each fuzz target for FUZZ inputs: by count, since a time limit fails on a busy machine.
 fuzz:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"halos/node"
+	"halos/testnet"
 )
 
 // program builds the binary once for the tests of this package that need processes.
@@ -200,6 +202,30 @@ func checkSamples(t *testing.T, all map[string][]node.Record, samples int) {
 		if n != 1 {
 			t.Fatalf("sample %d is in %d pushes, want 1", i, n)
 		}
+	}
+}
+
+// A counting job whose processes are killed, stopped and cut off counts each of its
+// local steps exactly once.
+func TestChaosPasses(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	args := []string{"testnet", "chaos", "--workload", "ledger", "--minutes", "0.15", "--kill", "1s", "--cut", "4s", "--seed", "11",
+		"--undisturbed=false", "--json", "--dir", filepath.Join(t.TempDir(), "net")}
+	if runtime.GOOS == "windows" {
+		args = append(args, "--pause", "0s")
+	} else {
+		args = append(args, "--pause", "3s")
+	}
+	cmd := exec.CommandContext(ctx, program(t), args...)
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	var v testnet.Verdict
+	if failed := json.Unmarshal(out, &v); failed != nil {
+		t.Fatalf("%v, %v: %s", err, failed, out)
+	}
+	if err != nil || !v.Pass || v.Ledger == nil || v.Ledger.Once != v.Ledger.Steps || v.Ledger.Steps == 0 || v.Faults.Kill < 3 {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"halos/tensor"
+	"halos/testnet"
 )
 
 // abortGrace is how long a command may take to end after a second interrupt: a
@@ -45,6 +46,8 @@ type invocation struct {
 	args    []string
 	aborted chan struct{} // closed when whatever runs must end at once
 	abort   chan struct{} // takes the request to do so from within
+
+	links *testnet.Dialer // of a process of a testnet, nil for any other
 }
 
 // Run runs the command that args name, the program's own name first, and returns

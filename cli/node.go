@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,7 +44,7 @@ func nodeFlags(region, dir string) []urfave.Flag {
 func (i *invocation) nodeConfig(c *urfave.Context) (node.Config, error) {
 	roles, errRoles := parseRoles(c.String("role"))
 	log, errLog := i.logger(c.String("log"))
-	dial, errLink := linkDialer(c)
+	links, errLink := linkDialer(c)
 	listen := commaSeparated(c.StringSlice("listen"))
 	var errRegion, errListen, errData error
 	for _, l := range listen {
@@ -70,8 +67,10 @@ func (i *invocation) nodeConfig(c *urfave.Context) (node.Config, error) {
 		Threads:   c.Int("threads"),
 		Recompute: c.Bool("recompute"),
 		MDNS:      !c.Bool("no-mdns"),
-		Dial:      dial,
 		Log:       log,
+	}
+	if i.links = links; links != nil {
+		cfg.Dial = links.DialContext
 	}
 	return cfg, together(c, errRoles, errLog, errLink, errRegion, errListen, errData, checkThreads(c))
 }
@@ -119,11 +118,8 @@ func (i *invocation) logger(level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(i.Err, &slog.HandlerOptions{Level: l})), nil
 }
 
-// dialFunc is the Dial of node.Config.
-type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
-
 // linkDialer makes the dialler of a process of a testnet, nil for any other.
-func linkDialer(c *urfave.Context) (dialFunc, error) {
+func linkDialer(c *urfave.Context) (*testnet.Dialer, error) {
 	if !c.IsSet("link-rtt") && !c.IsSet("link-rate") {
 		return nil, nil
 	}
@@ -143,11 +139,7 @@ func linkDialer(c *urfave.Context) (dialFunc, error) {
 	if len(listen) != 1 {
 		return nil, fmt.Errorf("an emulated link needs one --listen, got %d", len(listen))
 	}
-	d, err := testnet.NewDialer(listen[0], testnet.Link{RTT: rtt, Rate: rate}, ports)
-	if err != nil {
-		return nil, err
-	}
-	return d.DialContext, nil
+	return testnet.NewDialer(listen[0], testnet.Link{RTT: rtt, Rate: rate}, ports)
 }
 
 // serve makes the node of cfg, tells the user through ready that it is there, and
@@ -201,15 +193,10 @@ func (i *invocation) attend(wanted context.Context, n runner, log *slog.Logger, 
 	return err
 }
 
-// obey reads the orders of the testnet on standard input. Its end means that the
+// obey follows the orders of the testnet on standard input, whose end aborts: the
 // parent has died.
 func (i *invocation) obey(drain func()) {
-	lines := bufio.NewScanner(io.LimitReader(i.In, 1<<20))
-	for lines.Scan() {
-		if strings.TrimSpace(lines.Text()) == "drain" {
-			drain()
-		}
-	}
+	testnet.Obey(i.In, i.links, drain)
 	select {
 	case i.abort <- struct{}{}:
 	default: // asked for already

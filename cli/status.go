@@ -50,6 +50,12 @@ func printStatus(w io.Writer, s node.Status) error {
 	row("job", "%s", s.Job)
 	row("node", "%s", s.Peer)
 	row("place", "region %s, %s, up %s", s.Region, strings.Join(s.Roles, " "), time.Duration(s.Uptime*1e9).Round(time.Second))
+	if l := s.LPS; l != nil {
+		alarm(row, "lps", l.Alarm)
+	}
+	if g := s.GPS; g != nil {
+		alarm(row, "gps", g.Alarm)
+	}
 	if w := s.Worker; w != nil {
 		row("worker", "%s, loss %.3f, %.0f tokens/s, blocked %.0f %%", w.State, w.Loss, w.TokensPerSecond, 100*w.Blocked)
 		row("", "steps %d, tokens %d, from model %d", w.Steps, w.Tokens, w.BaseVersion)
@@ -75,6 +81,15 @@ func printStatus(w io.Writer, s node.Status) error {
 		row("peer", "%s, region %s, %s%s", p.ID, p.Region, strings.Join(p.Roles, " "), map[bool]string{false: ", not connected"}[p.Connected])
 	}
 	return t.Flush()
+}
+
+// alarm prints why nothing of a server becomes durable, if that is so.
+func alarm(row func(name, format string, args ...any), server string, a *node.AlarmStatus) {
+	if a == nil {
+		return
+	}
+	row("ALARM", "%s: snapshots fail since %s, %d attempts: %s", server, time.Duration(a.Since*1e9).Round(time.Second), a.Failed, a.Reason)
+	row("", "model %d stays durable; training goes on, deltas stay with their senders until a snapshot succeeds", a.Durable)
 }
 
 func lossOr(loss float64, none string) string {

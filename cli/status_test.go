@@ -31,8 +31,19 @@ func TestPrintStatus(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
-	if strings.Contains(b.String(), "dropped") {
-		t.Errorf("speaks of dropped messages though there are none:\n%s", b.String())
+	for _, unwanted := range []string{"dropped", "ALARM"} {
+		if strings.Contains(b.String(), unwanted) {
+			t.Errorf("speaks of %s though there is none:\n%s", unwanted, b.String())
+		}
+	}
+	s.LPS.Alarm = &node.AlarmStatus{Reason: "no space in lps, 7 bytes are free", Since: 125.3, Failed: 21, Durable: 40}
+	b.Reset()
+	if err := printStatus(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Index(b.String(), "lps: snapshots fail since 2m5s, 21 attempts: no space in lps, 7 bytes are free\n")
+	if at < 0 || at > strings.Index(b.String(), "\nworker") || !strings.Contains(b.String(), "model 40 stays durable") {
+		t.Errorf("the alarm does not stand before the rest:\n%s", b.String())
 	}
 }
 

@@ -31,7 +31,10 @@ Slower links, more regions, other settings of the job:
     halos testnet --regions 3 --workers 1 --rtt 200ms --rate 20mbit --set K=8
 
 Interrupt it (Ctrl-C) to end before the time is over: the processes hand over what
-they hold, the summary follows, the exit code is 130. Interrupt again to abort.`,
+they hold, the summary follows, the exit code is 130. Interrupt again to abort.
+
+"halos testnet chaos" kills, stops and cuts off its processes and judges what is left.`,
+		Subcommands: []*urfave.Command{i.chaosCommand()},
 		Flags: []urfave.Flag{
 			&urfave.IntFlag{Name: "regions", Value: 2, Usage: "have `N` regions"},
 			&urfave.IntFlag{Name: "workers", Value: 2, Usage: "have `N` workers in each region"},
@@ -72,13 +75,30 @@ func (i *invocation) testnet(c *urfave.Context) error {
 
 // testnetConfig checks the flags of a testnet.
 func (i *invocation) testnetConfig(c *urfave.Context) (testnet.Config, error) {
-	rtt, errRTT := testnet.ParseRTT(c.String("rtt"))
-	rate, errRate := testnet.ParseRate(c.String("rate"))
-	if err := together(c, errRTT, errRate); err != nil {
-		return testnet.Config{}, err
+	cfg, err := i.networkConfig(c)
+	if err != nil {
+		return cfg, err
 	}
 	j, err := testnetJob(c)
 	if err != nil {
+		return cfg, err
+	}
+	cfg.Manifest, cfg.Duration = j.YAML(), c.Duration("duration")
+	if _, file := splitData(c.String("data")); file != "" {
+		if file, err = filepath.Abs(file); err != nil {
+			return cfg, err
+		}
+		cfg.Args = append(cfg.Args, "--data", file)
+	}
+	return cfg, together(c, cfg.Validate())
+}
+
+// networkConfig checks the flags that a testnet and its chaos share; it leaves out the
+// job.
+func (i *invocation) networkConfig(c *urfave.Context) (testnet.Config, error) {
+	rtt, errRTT := testnet.ParseRTT(c.String("rtt"))
+	rate, errRate := testnet.ParseRate(c.String("rate"))
+	if err := together(c, errRTT, errRate); err != nil {
 		return testnet.Config{}, err
 	}
 	binary, err := os.Executable()
@@ -86,26 +106,18 @@ func (i *invocation) testnetConfig(c *urfave.Context) (testnet.Config, error) {
 		return testnet.Config{}, fmt.Errorf("find this program: %w", err)
 	}
 	cfg := testnet.Config{
-		Binary:   binary,
-		Manifest: j.YAML(),
-		Regions:  c.Int("regions"),
-		Workers:  c.Int("workers"),
-		Duration: c.Duration("duration"),
-		Link:     testnet.Link{RTT: rtt, Rate: rate},
-		Dir:      c.String("dir"),
-		Log:      i.Out,
-		Abort:    i.aborted,
+		Binary:  binary,
+		Regions: c.Int("regions"),
+		Workers: c.Int("workers"),
+		Link:    testnet.Link{RTT: rtt, Rate: rate},
+		Dir:     c.String("dir"),
+		Log:     i.Out,
+		Abort:   i.aborted,
 	}
 	if c.Bool("json") {
 		cfg.Log = i.Err
 	}
-	if _, file := splitData(c.String("data")); file != "" {
-		if file, err = filepath.Abs(file); err != nil {
-			return testnet.Config{}, err
-		}
-		cfg.Args = append(cfg.Args, "--data", file)
-	}
-	return cfg, together(c, cfg.Validate())
+	return cfg, nil
 }
 
 // testnetJob makes the job of a testnet.

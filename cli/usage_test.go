@@ -64,10 +64,10 @@ func TestBadCommandLines(t *testing.T) {
 
 		{"run with a file's name", []string{"run", "job.yaml"}, 2, []string{`unexpected "job.yaml": did you mean halos run --job job.yaml?`}},
 		{"no such manifest", []string{"run", "--job", "no/such.yaml"}, 2, []string{"no/such.yaml", "no such file"}},
-		{"slip in a manifest", []string{"run", "--job", edited(`^batch: .*`, "bathc: 4")}, 2, []string{"job.yaml: line 13: unknown key \"bathc\": did you mean batch?"}},
+		{"slip in a manifest", []string{"run", "--job", edited(`^batch: .*`, "bathc: 4")}, 2, []string{"job.yaml: line 14: unknown key \"bathc\": did you mean batch?"}},
 		{"key missing in a manifest", []string{"run", "--job", edited(`^batch: .*`, "")}, 2, []string{"missing keys: batch"}},
 		{"unsound manifest", []string{"run", "--job", edited(`^batch: .*`, "batch: -4")}, 2, []string{"batch: -4"}},
-		{"manifest of another version", []string{"run", "--job", edited(`^format: .*`, "format: 7")}, 4, []string{"another format: 7, this program knows 2"}},
+		{"manifest of another version", []string{"run", "--job", edited(`^format: .*`, "format: 7")}, 4, []string{"another format: 7, this program knows 3"}},
 		{"manifest and preset", []string{"run", "--job", other, "--preset", "tiny"}, 2, []string{"--job takes all settings from its file"}},
 		{"directory of another job", []string{"run", "--job", other, "--dir", dirOf(t, held)}, 4, []string{held.ID().String(), "not to ", "give another --dir"}},
 		{"preset where a job is", []string{"run", "--preset", "small", "--dir", dirOf(t, held)}, 4, []string{held.ID().String(), "leave out --preset and --set to continue"}},

@@ -24,14 +24,19 @@ type conn struct {
 	socket net.Conn
 	up     *pipe // written by Write, read by send
 	down   *pipe // written by receive, read by Read
+	gate   *gate // between pipes and socket
 
 	closed atomic.Bool
-	users  atomic.Int32 // the owner and send: the last one closes the socket
+	gone   chan struct{} // closed with it
+	users  atomic.Int32  // the owner and send: the last one closes the socket
 }
 
 // newConn shapes socket, which it takes over.
 func newConn(socket net.Conn, link Link, shared *lanes) *conn {
-	c := &conn{socket: socket, up: newPipe(link, &shared.up), down: newPipe(link, &shared.down)}
+	c := &conn{
+		socket: socket, up: newPipe(link, &shared.up), down: newPipe(link, &shared.down),
+		gate: &shared.gate, gone: make(chan struct{}),
+	}
 	c.users.Store(2)
 	go c.send()
 	go c.receive()
@@ -45,6 +50,9 @@ func (c *conn) send() {
 	buf := make([]byte, carrySize)
 	for {
 		n, err := c.up.read(buf)
+		if !c.gate.wait(c.gone) {
+			return // cut off and closed: the rest is lost
+		}
 		if err != nil {
 			if half, ok := c.socket.(interface{ CloseWrite() error }); ok && !c.closed.Load() {
 				_ = half.CloseWrite() // the peer is gone: the next Read says so
@@ -63,6 +71,9 @@ func (c *conn) receive() {
 	buf := make([]byte, carrySize)
 	for {
 		n, err := c.socket.Read(buf)
+		if !c.gate.wait(c.gone) {
+			return
+		}
 		if n > 0 {
 			if _, err := c.down.write(buf[:n]); err != nil {
 				return // closed here
@@ -98,6 +109,7 @@ func (c *conn) Close() error {
 	if !c.closed.CompareAndSwap(false, true) {
 		return c.fault("close", net.ErrClosed)
 	}
+	close(c.gone)
 	c.down.abort(net.ErrClosed)
 	c.up.finish(io.EOF)
 	_ = c.socket.SetReadDeadline(time.Unix(1, 0))                           // wakes receive; fails only on a closed socket

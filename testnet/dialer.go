@@ -69,6 +69,10 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if region == d.region {
 		return d.from.DialContext(ctx, network, address)
 	}
+	link := d.to(region)
+	if !link.gate.wait(ctx.Done()) {
+		return nil, fmt.Errorf("dial %s: %w", address, ctx.Err())
+	}
 	arrived := time.NewTimer(d.link.RTT)
 	defer arrived.Stop()
 	socket, failure := d.from.DialContext(ctx, network, address)
@@ -86,8 +90,15 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if tcp, ok := socket.(*net.TCPConn); ok {
 		_ = tcp.SetReadBuffer(queueSlack) // a hint: what waits in the kernel delays what follows
 	}
-	return newConn(socket, d.link, d.to(region)), nil
+	return newConn(socket, d.link, link), nil
 }
+
+// Cut makes the link to a region carry nothing: what is sent waits, new connections
+// do not come about.
+func (d *Dialer) Cut(region int) { d.to(region).gate.shut() }
+
+// Mend makes the link to a region carry again what was held and what follows.
+func (d *Dialer) Mend(region int) { d.to(region).gate.lift() }
 
 // to returns the lanes to and from region.
 func (d *Dialer) to(region int) *lanes {

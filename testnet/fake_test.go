@@ -29,6 +29,7 @@ const (
 	fakeDeadRegion = "dead region" // all workers do
 	fakeDeadGPS    = "dead gps"    // after half a second
 	fakeJobEnds    = "job ends"    // after half a second
+	fakeJobLasts   = "job lasts"   // for three seconds after the last start of the gps
 	fakeStubborn   = "stubborn"    // us-w1 does not drain
 	fakeParent     = "parent"      // the program is a parent with such children, mode fakeWell
 )
@@ -121,7 +122,7 @@ func (f *fake) live() int {
 		case rounds == 25 && f.role == "gps" && f.mode == fakeDeadGPS:
 			fmt.Fprintln(os.Stderr, "disk full")
 			return 1
-		case rounds == 25 && f.role == "gps" && f.mode == fakeJobEnds:
+		case f.role == "gps" && (rounds == 25 && f.mode == fakeJobEnds || rounds == 150 && f.mode == fakeJobLasts):
 			return 0
 		}
 	}

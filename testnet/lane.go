@@ -30,4 +30,7 @@ func (l *lane) pass(now time.Time, n int) time.Time {
 }
 
 // lanes are both directions of the link to one region.
-type lanes struct{ up, down lane }
+type lanes struct {
+	up, down lane
+	gate     gate // for both
+}

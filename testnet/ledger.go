@@ -50,11 +50,12 @@ type application struct {
 // be applied once more.
 type ledger struct {
 	fates   map[name]fate
+	samples map[name][][2]uint64 // of pushes: half-open ranges
 	applied map[server][]application
 }
 
 func newLedger() ledger {
-	return ledger{fates: make(map[name]fate), applied: make(map[server][]application)}
+	return ledger{fates: make(map[name]fate), samples: make(map[name][][2]uint64), applied: make(map[server][]application)}
 }
 
 // add takes the next record of a journal; the order within one journal counts.
@@ -64,6 +65,9 @@ func (l *ledger) add(journal int, r node.Record) {
 	f := l.fates[delta]
 	switch r.Event {
 	case node.EventSent:
+		if r.Tier == node.TierGlobal {
+			l.samples[delta] = r.Samples // of one that never left, a restarted LPS names another in its place
+		}
 	case node.EventReleased:
 		f.released = true
 	case node.EventLost:

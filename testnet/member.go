@@ -13,6 +13,7 @@ type member struct {
 	role   string
 	region int // from 1
 	listen netip.AddrPort
+	late   bool // it joins when the plan of faults says so
 }
 
 // Roles as the flag and the records of a node call them.
@@ -35,7 +36,7 @@ func regionName(i int) string {
 // in each region, the workers. The ports are left open.
 func plan(regions, workers int) []member {
 	place := func(name, role string, region int) member {
-		return member{name, role, region, netip.AddrPortFrom(regionHost(region), 0)}
+		return member{name: name, role: role, region: region, listen: netip.AddrPortFrom(regionHost(region), 0)}
 	}
 	members := []member{place("gps", roleGPS, 1)}
 	for r := 1; r <= regions; r++ {
@@ -49,12 +50,11 @@ func plan(regions, workers int) []member {
 	return members
 }
 
-// giveOut moves all members to 127.0.0.1 and tells them apart by port.
-func giveOut(members []member, ports []uint16) Ports {
+// portTable tells the regions of members by their ports.
+func portTable(members []member) Ports {
 	table := make(Ports, len(members))
-	for i := range members {
-		members[i].listen = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ports[i])
-		table[ports[i]] = members[i].region
+	for _, m := range members {
+		table[m.listen.Port()] = m.region
 	}
 	return table
 }

@@ -29,7 +29,10 @@ func TestPlanAndArguments(t *testing.T) {
 
 func TestArgumentsByPort(t *testing.T) {
 	members := plan(1, 1)
-	table := giveOut(members, []uint16{4001, 4002, 4003})
+	for i := range members {
+		members[i].listen = addrPort("127.0.0.1", uint16(4001+i))
+	}
+	table := portTable(members)
 	e := environment{dir: "/net", ports: "/net/ports", threads: 1, further: []string{"--log-level", "debug"}}
 	got := strings.Join(e.args(members[2], "ADDR"), " ")
 	want := "join --role worker --region eu --dir /net/eu-w1 --listen /ip4/127.0.0.1/tcp/4003 --supervised" +

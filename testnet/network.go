@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -32,6 +33,7 @@ type network struct {
 	phase     string
 	started   time.Time
 	limits    map[*process]time.Time // until when it must be up
+	poll      time.Duration
 }
 
 // newNetwork makes the directory of a testnet and lays out its members; it starts
@@ -61,10 +63,11 @@ func newNetwork(c Config) (*network, error) {
 		tally:   newTally(),
 		display: newDisplay(c.Log),
 		phase:   phaseStarting,
+		poll:    pollEvery,
 		limits:  make(map[*process]time.Time),
 	}
 	n.processes = make([]*process, len(n.members))
-	n.exits = make(chan exit, len(n.members))
+	n.exits = make(chan exit, len(n.members)) // a member is started again once its end has been taken
 	if c.oneHost || !hasRegionHosts(c.Regions) {
 		return n, n.usePorts()
 	}
@@ -73,18 +76,20 @@ func newNetwork(c Config) (*network, error) {
 
 // usePorts tells the regions apart by port.
 func (n *network) usePorts() error {
-	ports, err := freePorts(len(n.members))
-	if err != nil {
+	for i := range n.members {
+		n.members[i].listen = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+	}
+	if err := fixPorts(n.members); err != nil {
 		return err
 	}
 	n.env.ports = filepath.Join(n.env.dir, "ports")
-	return giveOut(n.members, ports).write(n.env.ports)
+	return portTable(n.members).write(n.env.ports)
 }
 
 // until polls, shows and notes what happens until done says so or fails, ctx ends,
 // or the run is aborted.
 func (n *network) until(ctx context.Context, done func() (bool, error)) error {
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(n.poll)
 	defer tick.Stop()
 	for {
 		n.tally.read()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -80,17 +81,30 @@ func hasRegionHosts(regions int) bool {
 	return true
 }
 
-// freePorts finds count ports of 127.0.0.1 that nobody listens on. Between now and
-// their use somebody else may take one; that process then says so at its start.
-func freePorts(count int) ([]uint16, error) {
-	ports := make([]uint16, count)
-	for i := range ports {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("no free port for process %d of %d: %w", i+1, count, err)
+// Ports that a process is given for good lie below those that any system hands out by
+// itself, so that while it is down no other connection gets its port.
+const firstPort, behindPorts = 20_000, 32_000
+
+// fixPorts gives each member a port of its address that nobody listens on, no two the
+// same. Between now and their use somebody else may take one; that process then says
+// so at its start.
+func fixPorts(members []member) error {
+	port := firstPort + rand.IntN(behindPorts-firstPort)
+	for i := range members {
+		host := members[i].listen.Addr()
+		for tried := 0; ; tried++ {
+			if tried == behindPorts-firstPort {
+				return fmt.Errorf("no free port of %v from %d to %d for %s", host, firstPort, behindPorts-1, members[i].name)
+			}
+			if port++; port >= behindPorts {
+				port = firstPort
+			}
+			members[i].listen = netip.AddrPortFrom(host, uint16(port))
+			if l, err := net.Listen("tcp4", members[i].listen.String()); err == nil {
+				_ = l.Close() // it was only asked for
+				break
+			}
 		}
-		defer func() { _ = l.Close() }() // all at the end, so that no port comes twice
-		ports[i] = l.Addr().(*net.TCPAddr).AddrPort().Port()
 	}
-	return ports, nil
+	return nil
 }

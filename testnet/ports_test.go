@@ -48,9 +48,16 @@ func TestPortsTellTheRegion(t *testing.T) {
 		}
 	}
 
-	free, err := freePorts(2)
-	if err != nil {
+	members := plan(1, 1)
+	for i := range members {
+		members[i].listen = addrPort("127.0.0.1", 0)
+	}
+	if err := fixPorts(members); err != nil {
 		t.Fatal(err)
+	}
+	free := []uint16{members[0].listen.Port(), members[1].listen.Port()}
+	if free[0] == free[1] || min(free[0], free[1]) < firstPort || max(free[0], free[1]) >= behindPorts {
+		t.Errorf("ports %v, want two of %d to %d", free, firstPort, behindPorts-1)
 	}
 	address := serve(t, "127.0.0.1", func(c net.Conn) {})
 	_, port, _ := net.SplitHostPort(address)

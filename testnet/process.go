@@ -46,9 +46,11 @@ type process struct {
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
 
-	asked bool  // to drain, or killed: its end is expected
-	ended bool  // the fields below are valid
-	fault error // *ExitError unless it ended well
+	before int   // starts that its journal held when it was started
+	asked  bool  // to drain, or killed: its end is expected
+	killed bool  // as a fault of the plan: its end is none of its own
+	ended  bool  // the fields below are valid
+	fault  error // *ExitError unless it ended well
 }
 
 // exit reports the end of a process; err is that of exec.Cmd.Wait.
@@ -87,7 +89,7 @@ func (p *process) log() string { return filepath.Join(p.dir, logFile) }
 func (p *process) metrics() string { return filepath.Join(p.dir, node.MetricsFile) }
 
 // up reports whether the node has said that it listens.
-func (p *process) up() bool { return p.journal.starts > 0 }
+func (p *process) up() bool { return p.journal.starts > p.before }
 
 // addr is the multiaddr under which others join at p, which is up.
 func (p *process) addr() (string, error) {
@@ -103,7 +105,7 @@ func (p *process) addr() (string, error) {
 // drain asks p to finish its round, hand over what it holds and exit.
 func (p *process) drain() {
 	p.asked = true
-	_, _ = io.WriteString(p.stdin, "drain\n") // fails if it has just ended, which exits reports
+	p.order(orderDrain)
 }
 
 // kill ends p at once.
@@ -117,6 +119,9 @@ func (p *process) end(err error) {
 	p.ended = true
 	p.journal.ended = true
 	_ = p.stdin.Close() // Wait has closed it already
+	if p.killed {
+		return
+	}
 	var status *exec.ExitError
 	if errors.As(err, &status) {
 		if p.asked && status.ExitCode() == interrupted {

@@ -23,6 +23,7 @@ type Result struct {
 	ValLoss          *float64 `json:"val_loss"`
 	GlobalVersion    uint64   `json:"global_version"`
 	Deltas           Deltas   `json:"deltas"`
+	AppliedPerSecond float64  `json:"applied_per_second"` // deltas, from the end of the first round to the last one applied
 	Bytes            Bytes    `json:"bytes"`
 	Blocked          float64  `json:"blocked"`    // share of the workers' time, 0 to 1
 	Checkpoint       string   `json:"checkpoint"` // newest one of the GPS, empty without one
@@ -59,6 +60,7 @@ func (t *tally) result(regions, workers int, start, end time.Time) Result {
 		ValLoss:          measured(last, 1e4),
 		GlobalVersion:    t.global,
 		Deltas:           t.ledger.deltas(),
+		AppliedPerSecond: t.appliedRate(t.ledger.deltas()),
 		Bytes:            Bytes{sent.wan, sent.lan, sent.topic, sent.local},
 		Blocked:          rounded(t.blockedShare(), 1e4),
 		Checkpoint:       t.checkpoint,

@@ -18,6 +18,9 @@ func (n *network) advance() (bool, error) {
 	up := true
 	for i, m := range n.members {
 		p := n.processes[i]
+		if p == nil && m.late {
+			continue
+		}
 		if p == nil {
 			at := n.contact(m)
 			if m.role != roleGPS && (at == nil || !at.up()) {
@@ -53,7 +56,7 @@ func (n *network) contact(m member) *process {
 	}
 }
 
-// start starts member i, which joins at another one.
+// start starts member i, which joins at another one, or starts it again.
 func (n *network) start(i int, at *process) (*process, error) {
 	m := n.members[i]
 	var addr string
@@ -68,7 +71,12 @@ func (n *network) start(i int, at *process) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.journal = n.tally.follow(p.metrics())
+	if last := n.processes[i]; last != nil {
+		p.journal, p.before = last.journal, last.journal.starts
+		delete(n.limits, last)
+	} else {
+		p.journal = n.tally.follow(p.metrics())
+	}
 	n.processes[i] = p
 	n.limits[p] = time.Now().Add(n.config.startLimit)
 	return p, nil

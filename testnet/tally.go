@@ -19,12 +19,14 @@ const (
 type tally struct {
 	journals []*journal
 	ledger   ledger
-	fault    error // the first thing that could not be read: counts may be wrong
+	watch    func(node.Record) // sees every record too, nil if nobody does
+	fault    error             // the first thing that could not be read: counts may be wrong
 
 	job        string // 64 hex digits
 	firstRound time.Time
-	trained    float64 // seconds of all rounds
-	blocked    float64 // seconds waited before them
+	lastDelta  time.Time // applied by a server
+	trained    float64   // seconds of all rounds
+	blocked    float64   // seconds waited before them
 	firstEval  eval
 	lastEval   eval
 	global     uint64 // version of the GPS's model
@@ -43,7 +45,8 @@ type journal struct {
 	roles  []string
 	addrs  []string
 	starts int
-	ended  bool // it said stop after its last start, or is known to be dead
+	began  time.Time // of the last one
+	ended  bool      // it said stop after its last start, or is known to be dead
 
 	steps, tokens uint64  // of all rounds
 	rounds        []round // the recent ones
@@ -84,6 +87,9 @@ func (t *tally) read() {
 		for _, r := range records {
 			t.ledger.add(i, r)
 			t.add(j, r)
+			if t.watch != nil {
+				t.watch(r)
+			}
 		}
 		if t.fault == nil {
 			t.fault = err
@@ -106,6 +112,9 @@ func (t *tally) add(j *journal, r node.Record) {
 			t.firstRound = r.Time
 		}
 	case node.EventApplied, node.EventRestored:
+		if r.Event == node.EventApplied && r.Time.After(t.lastDelta) {
+			t.lastDelta = r.Time
+		}
 		if r.Tier == node.TierGlobal {
 			t.global = r.Version
 			return
@@ -131,6 +140,7 @@ func (t *tally) add(j *journal, r node.Record) {
 // start begins the lines of another process in the same directory.
 func (j *journal) start(r node.Record) {
 	j.starts++
+	j.began = r.Time
 	j.ended = false
 	j.region, j.roles, j.addrs = r.Region, r.Roles, r.Addrs
 	j.earlier, j.traffic = j.earlier.plus(j.traffic), traffic{}
@@ -192,6 +202,16 @@ func (t *tally) blockedShare() float64 {
 		return 0
 	}
 	return t.blocked / (t.blocked + t.trained)
+}
+
+// appliedRate is how many deltas a second the servers applied, from the end of the
+// first round to the last of them.
+func (t *tally) appliedRate(deltas Deltas) float64 {
+	took := t.lastDelta.Sub(t.firstRound).Seconds()
+	if took <= 0 {
+		return 0
+	}
+	return rounded(float64(deltas.Applied)/took, 1e3)
 }
 
 // tokens is what all workers have trained on.

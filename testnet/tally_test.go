@@ -139,7 +139,7 @@ func TestResultOfATally(t *testing.T) {
 	}
 	want := `{"schema":"halos.testnet/1","job":"feedfacefeedface","regions":1,"workers":2,"wall_seconds":60,` +
 		`"first_loss_seconds":3.25,"tokens":6000,"tokens_per_second":100,"val_loss_start":5.5487,"val_loss":2.5512,"global_version":31,` +
-		`"deltas":{"sent":2,"applied":2,"refused":0,"in_outbox":0,"lost":0,"duplicated":0},` +
+		`"deltas":{"sent":2,"applied":2,"refused":0,"in_outbox":0,"lost":0,"duplicated":0},"applied_per_second":0.037,` +
 		`"bytes":{"wan":111,"lan":222,"topic":333,"local":404},"blocked":0.1667,"checkpoint":"/net/gps/v31"}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
