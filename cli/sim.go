@@ -46,6 +46,12 @@ model that is trained is a small one, in a minute or two of a core for each meth
 The same command gives the same bits at any --jobs. With --dir a run that was
 interrupted goes on where it was, by the same command.
 
+With --kill processes of halos die at random moments, as of kill -9, and start again
+after --away: a worker without its round under way and its AdamW, a server from its
+newest snapshot, which takes it a second for each GB to write. Peers notice at once, and
+what was not durable is sent again. Such a run ends once every sample is in the model;
+if it was interrupted it begins again.
+
     halos:       two tiers, nobody waits (arXiv 2506.04531)
     async:       one server, nobody waits (Async-Local-SGD, arXiv 2401.09135)
     diloco:      all wait for all after H local steps (arXiv 2311.08105)
@@ -75,6 +81,7 @@ interrupted goes on where it was, by the same command.
 			&urfave.IntFlag{Name: "evals", Value: 50, Usage: "measure the held-out loss `N` times in a run"},
 			&urfave.IntFlag{Name: "windows", Value: 128, Usage: "on `N` held-out samples of each text"},
 			&urfave.IntFlag{Name: "jobs", DefaultText: "as many as cores", Usage: "train `N` rounds at once"},
+			killFlag(), awayFlag(),
 			&urfave.StringFlag{Name: "dir", Usage: "keep what has been done in `DIR`, to resume it"},
 			plotFlag(), jsonFlag(),
 		},
@@ -115,10 +122,13 @@ func (i *invocation) simulate(c *urfave.Context) error {
 
 // interruptedStudy says what becomes of a simulation that was interrupted.
 func interruptedStudy(c *urfave.Context, i *invocation) error {
-	if dir := c.String("dir"); dir != "" {
-		fmt.Fprintf(i.Err, "kept in %s: the same command goes on from there\n", dir)
-	} else {
+	switch dir := c.String("dir"); {
+	case dir == "":
 		fmt.Fprintln(i.Err, "nothing is kept: with --dir DIR it could go on from here")
+	case c.IsSet("kill"):
+		fmt.Fprintf(i.Err, "runs that have ended are kept in %s: the same command goes on with the next\n", dir)
+	default:
+		fmt.Fprintf(i.Err, "kept in %s: the same command goes on from there\n", dir)
 	}
 	return errInterrupted
 }
@@ -129,7 +139,7 @@ func study(c *urfave.Context) (sim.Study, error) {
 	algos, errAlgo := sim.ParseAlgos(c.String("algo"))
 	params, step, errCost := modelCost(c)
 	j, errJob := simJob(c)
-	if err := together(c, errEnv, errAlgo, errCost, errJob, optional(c, "H"), servers(c, algos), atLeast(c, "seeds", 1), atLeast(c, "evals", 1),
+	if err := together(c, errEnv, errAlgo, errCost, errJob, optional(c, "H"), servers(c, algos), kills(c, algos), atLeast(c, "seeds", 1), atLeast(c, "evals", 1),
 		atLeast(c, "windows", 1), atLeast(c, "jobs", 0), notBelow(c, "until-loss"), notBelow(c, "outer-lr"), notBelow(c, "outer-momentum")); err != nil {
 		return sim.Study{}, err
 	}
@@ -140,7 +150,7 @@ func study(c *urfave.Context) (sim.Study, error) {
 	s := sim.Study{
 		Job: j, Env: env, Cost: sim.Cost{Up: 4 * params, Down: 4 * params, StepMS: step}, Algos: algos, H: c.Int("H"),
 		Outer: sim.Outer{LR: given(c, "outer-lr"), Beta: given(c, "outer-momentum")}, Corpora: corpora, Seeds: c.Int("seeds"), Until: c.Float64("until-loss"), Evals: c.Int("evals"), Windows: c.Int("windows"),
-		Jobs: cmp.Or(c.Int("jobs"), runtime.GOMAXPROCS(0)),
+		Jobs: cmp.Or(c.Int("jobs"), runtime.GOMAXPROCS(0)), Faults: faults(c),
 	}
 	if dir := c.String("dir"); dir != "" {
 		s.Store = &sim.Store{Dir: dir}

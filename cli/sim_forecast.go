@@ -144,7 +144,7 @@ func modelCost(c *urfave.Context) (params, stepMS float64, err error) {
 		return 0, 0, errors.New("flags --params and --step-time: a model of another size takes another time, so give both")
 	}
 	if c.IsSet("params") {
-		params, stepMS = c.Float64("params"), float64(c.Duration("step-time"))/float64(time.Millisecond)
+		params, stepMS = c.Float64("params"), inMS(c, "step-time")
 		if !(params >= 1 && params <= 1e15) || stepMS <= 0 {
 			return 0, 0, fmt.Errorf("flags --params and --step-time: %v parameters and %v, want 1 or more and a time above 0", params, c.Duration("step-time"))
 		}

@@ -48,7 +48,7 @@ func (i *invocation) printReport(r sim.Report) error {
 			fmt.Fprintf(&b, "\n%s: %d of %d runs diverged and are left out\n", m.Name, m.Diverged, len(m.Runs.Runs))
 		}
 	}
-	return table(i.Out, b.String())
+	return table(i.Out, b.String()+tollLines(r.Algorithms))
 }
 
 // progressBar shows on a terminal how far a long computation is, and how long it will

@@ -178,6 +178,26 @@ func TestSimThatLearnsNothing(t *testing.T) {
 	refused(t, o, codeFailed, "--evals")
 }
 
+func TestSimKills(t *testing.T) {
+	args := with(toySim, "--algo", "halos", "--kill", "1s", "--away", "2s")
+	o := run(t, with(args, "--json")...)
+	var r sim.Report
+	if err := json.Unmarshal([]byte(o.out), &r); err != nil || o.code != codeOK || o.err != "" {
+		t.Fatalf("%v: %+v", err, o)
+	}
+	m := r.Algorithms[0]
+	if m.Faults == nil || *m.Faults != (sim.Faults{EveryMS: 1000, AwayMS: 2000}) || m.Toll == nil || m.Toll.Workers == 0 || *m.Toll != *m.Runs.Runs[0].Toll || m.Tokens != 19200 {
+		t.Errorf("%+v", m)
+	}
+	file := write(t, "killed.json", []byte(o.out))
+	if o := run(t, "sim", "compare", file); o.code != codeOK || !strings.Contains(o.out, "rounds lost") {
+		t.Errorf("%+v", o)
+	}
+	if o := run(t, with(toySim, "--algo", "halos", "--json")...); strings.Contains(o.out, "toll") || strings.Contains(o.out, "faults") {
+		t.Errorf("kills without --kill: %+v", o)
+	}
+}
+
 func TestSimStopsAndGoesOn(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "kept")
 	args := with(toySim, "--algo", "halos,async", "--dir", dir, "--json")
@@ -264,6 +284,11 @@ func TestBadSim(t *testing.T) {
 		{"evaluations beyond all", []string{"sim", "--evals", "9223372036854775807"}, []string{"evaluations"}},
 		{"no file for a region", []string{"sim", "--data", "0="}, []string{"0=", "no file"}},
 		{"a server that nobody has", []string{"sim", "--algo", "halos,ddp", "--outer-lr", "1"}, []string{"--outer-lr", "lps.lr"}},
+		{"kills of all methods", []string{"sim", "--kill", "5s"}, []string{"--kill", "--algo halos"}},
+		{"kills at once", []string{"sim", "--algo", "halos", "--kill", "0s"}, []string{"--kill", "above 0s"}},
+		{"away before", []string{"sim", "--algo", "halos", "--kill", "5s", "--away", "-1s"}, []string{"--away", "from 0s"}},
+		{"away without kills", []string{"sim", "--algo", "halos", "--away", "1s"}, []string{"--away", "--kill"}},
+		{"kills of a forecast", []string{"sim", "forecast", "--kill", "5s"}, []string{"--kill"}},
 		{"plot", []string{"sim", "--plot", "nowhere/out.svg"}, []string{"--plot", "nowhere"}},
 		{"sub-command", []string{"sim", "forcast"}, []string{"forecast"}},
 		{"list of H", []string{"sim", "forecast", "--H", "8,x"}, []string{"-H", "8,16"}},

@@ -7,9 +7,12 @@ type event struct {
 	At    float64 // ms
 	Order uint64  // of making it: the earlier of two at the same instant comes first
 	Kind  kind
-	Who   int          // worker or region
+	Who   int          // worker, region or process
 	Delta *roles.Delta // of arrived
 	Model *roles.Model // of answered
+
+	Life    uint64      // under faults: of the process or the connection that it belongs to
+	Message roles.Event // of upward, downward and written
 }
 
 type kind uint8
@@ -19,6 +22,15 @@ const (
 	arrived              // region Who's push is at the GPS
 	answered             // the GPS's answer is at region Who
 	round                // all workers' deltas have been averaged
+
+	// Under faults, where Who is a process.
+	ticked   // its clock has
+	upward   // a message of its is at its server
+	downward // a message of its server's is there
+	dialled  // it tries to reach its server
+	written  // its snapshot is on disk
+	started  // it begins, again
+	killed   // one of all is
 )
 
 // agenda is the clock: events in order of time, kept as a binary heap.

@@ -95,6 +95,8 @@ type Config struct {
 	Evaluations   int     // of the global model, evenly over the steps; 0 = none
 	Until         float64 // end when the held-out loss is at most this; 0 = never
 	Jobs          int     // rounds trained at once
+	Faults        Faults  // of halos
+	Seed          uint64  // of the moments and victims of faults
 
 	Progress func(share float64) // told now and then which share of the steps is done; nil if nobody asks
 }
@@ -108,7 +110,7 @@ const (
 
 // Validate joins all faults of c.
 func (c Config) Validate() error {
-	faults := []error{c.Env.Validate(), c.Cost.Validate(), c.Roles.Validate()}
+	faults := []error{c.Env.Validate(), c.Cost.Validate(), c.Roles.Validate(), c.Faults.Validate()}
 	fault := func(bad bool, format string, args ...any) {
 		if bad {
 			faults = append(faults, fmt.Errorf(format, args...))
@@ -116,6 +118,7 @@ func (c Config) Validate() error {
 	}
 	fault(!slices.Contains(Algos(), c.Algo), "unknown algorithm %q", c.Algo)
 	fault(c.Steps < 1 || c.Steps > maxSteps, "%d local steps, want 1 to %d", c.Steps, maxSteps)
+	fault(c.Faults.EveryMS > 0 && c.Algo != HALoS, "kills: only halos is simulated with them")
 	fault(c.Jobs < 1, "%d jobs, want at least 1", c.Jobs)
 	fault(c.Evaluations < 0 || c.Evaluations > maxEvaluations, "%d evaluations, want 0 to %d", c.Evaluations, maxEvaluations)
 	fault(c.Roles.H > maxRound, "H: %d, a round takes at most %d steps", c.Roles.H, maxRound)

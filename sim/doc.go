@@ -9,5 +9,8 @@
 // waited for when its time has come: the same settings give the same bits with any
 // number of them.
 //
+// Under Faults workers are those of package roles too, and every process has a clock, a
+// disk and a connection, and is killed and started again as its seed says.
+//
 // Forecast is the clock alone, without learning.
 package sim

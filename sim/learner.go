@@ -63,6 +63,14 @@ func (t *Texts) Train(ctx context.Context, worker int, params []float32, task da
 	return done.Loss, ctx.Err()
 }
 
+// Forget makes a worker's AdamW that of one that has taken no step.
+func (t *Texts) Forget(worker int) {
+	o := t.states[worker]
+	clear(o.M)
+	clear(o.V)
+	o.Steps = 0
+}
+
 // Gradient is that of Learner.
 func (t *Texts) Gradient(worker int, grads, params []float32, first uint64) (float64, error) {
 	trainer := <-t.trainers

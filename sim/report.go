@@ -42,6 +42,7 @@ type Method struct {
 	StalenessMean float64  `json:"staleness_mean"`
 	StalenessMax  uint64   `json:"staleness_max"`
 	Unshipped     float64  `json:"unshipped"`
+	Toll          *Toll    `json:"toll,omitempty"` // of all runs that have not diverged; nil without faults
 }
 
 // NewReport sums up the runs of s.
@@ -162,6 +163,12 @@ func newMethod(name string, runs Runs, target float64) Method {
 		m.StalenessMean += r.StalenessMean
 		m.StalenessMax = max(m.StalenessMax, r.StalenessMax)
 		m.Unshipped += r.Unshipped
+		if r.Toll != nil {
+			if m.Toll == nil {
+				m.Toll = &Toll{}
+			}
+			m.Toll.Add(*r.Toll)
+		}
 		if seconds, ok := r.TimeTo(target); ok {
 			toTarget += seconds
 			reached++

@@ -21,6 +21,7 @@ type Result struct {
 	StalenessMax  uint64  `json:"staleness_max"`
 	Unshipped     float64 `json:"unshipped"` // share of the workers' updates that never reach the global model
 	Events        uint64  `json:"events"`
+	Toll          *Toll   `json:"toll,omitempty"` // nil without faults
 	Curve         []Point `json:"curve"`
 }
 
@@ -49,7 +50,7 @@ func (r *run) result() Result {
 	}
 	res := r.tally.result(r.Algo, r.now, busy, len(r.workers), r.trained)
 	res.Tokens = r.trained * uint64(r.TokensPerStep)
-	res.Curve = r.curve
+	res.Curve, res.Toll = r.curve, r.toll
 	if n := len(r.curve); n > 0 {
 		res.Loss = r.curve[n-1].Loss
 	}

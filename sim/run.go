@@ -25,6 +25,7 @@ type run struct {
 	trained uint64 // local steps that the global model contains, by the method's own count
 	ended   bool
 	tally   tally
+	toll    *Toll // nil without faults
 	curve   []Point
 	watch   func(event) // told of every event once it has been handled, nil if nobody watches
 }
@@ -33,8 +34,13 @@ type run struct {
 type method interface {
 	start() error         // gives every worker its first round
 	handle(e event) error // does what has been appointed
-	save(*state)          // adds what it has of its own
-	load(state) error     // takes that back, instead of start
+}
+
+// lasting is a method whose runs can be stopped and resumed. Those of another begin
+// again, to the same end.
+type lasting interface {
+	save(*state)      // adds what it has of its own
+	load(state) error // takes that back, instead of start
 }
 
 // worker is one machine that trains.
@@ -81,14 +87,16 @@ func newRun(ctx context.Context, c Config, learner Learner, initial []float32) *
 		})
 	}
 	r.crew = newCrew(c.Jobs, len(r.workers))
-	switch c.Algo {
-	case HALoS:
+	switch {
+	case c.Faults.EveryMS > 0:
+		r.method = newFleet(r)
+	case c.Algo == HALoS:
 		r.method = newHalos(r)
-	case Async:
+	case c.Algo == Async:
 		r.method = newAsync(r)
-	case DiLoCo, DiLoCoDyn:
+	case c.Algo == DiLoCo || c.Algo == DiLoCoDyn:
 		r.method = newDiloco(r)
-	case DDP, Ideal:
+	default:
 		r.method = newSynchronous(r)
 	}
 	return r

@@ -56,9 +56,9 @@ func (m Moments) restore(o *optim.AdamW) {
 	o.Steps = m.Steps
 }
 
-// state waits for the rounds that are being trained. It shares its vectors with the
-// run.
-func (r *run) state(learner *Texts) (state, error) {
+// state is that of a run of m. It waits for the rounds that are being trained, and
+// shares its vectors with the run.
+func (r *run) state(m lasting, learner *Texts) (state, error) {
 	s := state{Now: r.now, Made: r.made, Queue: r.queue, Global: r.global, Trained: r.trained, Tally: r.tally, Curve: r.curve}
 	for _, w := range r.workers {
 		loss, err := w.training.wait()
@@ -73,19 +73,19 @@ func (r *run) state(learner *Texts) (state, error) {
 	for _, o := range learner.states {
 		s.Moments = append(s.Moments, momentsOf(o))
 	}
-	r.method.save(&s)
+	m.save(&s)
 	return s, nil
 }
 
 // restore makes r, which has not started, the run that s was taken of.
-func (r *run) restore(s state, learner *Texts) error {
+func (r *run) restore(m lasting, s state, learner *Texts) error {
 	if len(s.Global) != len(r.global) || len(s.Workers) != len(r.workers) || len(s.Moments) != len(learner.states) {
 		return fmt.Errorf("a state of %d parameters and %d workers, the run has %d and %d", len(s.Global), len(s.Workers), len(r.global), len(r.workers))
 	}
 	r.now, r.made, r.queue, r.trained, r.tally, r.curve = s.Now, s.Made, s.Queue, s.Trained, s.Tally, s.Curve
 	copy(r.global, s.Global)
-	for i, m := range s.Moments {
-		m.restore(learner.states[i])
+	for i, moments := range s.Moments {
+		moments.restore(learner.states[i])
 	}
 	for i, w := range r.workers {
 		saved := s.Workers[i]
@@ -94,7 +94,7 @@ func (r *run) restore(s state, learner *Texts) error {
 		copy(w.params, saved.Params)
 		w.training = trained(saved)
 	}
-	return r.method.load(s)
+	return m.load(s)
 }
 
 // trained is the outcome of a round that was trained before.

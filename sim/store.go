@@ -98,6 +98,10 @@ func (s *Store) run(ctx context.Context, name string, c Config, learner *Texts, 
 
 // resume restores r from the file of its state, if there is one.
 func (s *Store) resume(r *run, file string, learner *Texts) (bool, error) {
+	m, lasts := r.method.(lasting)
+	if !lasts {
+		return false, nil
+	}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -107,7 +111,7 @@ func (s *Store) resume(r *run, file string, learner *Texts) (bool, error) {
 	}
 	saved, err := decodeState(text)
 	if err == nil {
-		err = r.restore(saved, learner)
+		err = r.restore(m, saved, learner)
 	}
 	if err != nil {
 		return false, fmt.Errorf("%s: %w: remove it to run that again from the start", file, err)
@@ -126,9 +130,13 @@ func decodeState(text []byte) (state, error) {
 	return s, err
 }
 
-// keep writes the state of r.
+// keep writes the state of r if that can be resumed.
 func (s *Store) keep(r *run, file string, learner *Texts) error {
-	saved, err := r.state(learner)
+	m, lasts := r.method.(lasting)
+	if !lasts {
+		return nil
+	}
+	saved, err := r.state(m, learner)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type Study struct {
 	Evals   int     // of the global model in a run
 	Windows int     // held-out windows of one of them, for each text
 	Jobs    int
+	Faults  Faults // of halos, drawn from each seed
 	Store   *Store // nil: nothing is kept
 }
 
@@ -44,10 +45,11 @@ type Outer struct {
 
 // Runs are those of one method, a result for each seed.
 type Runs struct {
-	Algo Algo     `json:"algo"`
-	H    int      `json:"H"`
-	K    int      `json:"K"` // 0 where there is none
-	Runs []Result `json:"runs"`
+	Algo   Algo     `json:"algo"`
+	H      int      `json:"H"`
+	K      int      `json:"K"`                // 0 where there is none
+	Faults *Faults  `json:"faults,omitempty"` // nil without
+	Runs   []Result `json:"runs"`
 }
 
 // Validate joins all faults of s.
@@ -84,7 +86,7 @@ func (s Study) config(a Algo, j *job.Job) Config {
 	c := Config{
 		Algo: a, Env: s.Env, Cost: s.Cost, Roles: j.Config, Outer: a.PaperOuter(), LR: j.TrainConfig().Schedule,
 		Steps: j.Samples() / uint64(j.Batch), TokensPerStep: j.Batch * j.Context(), Evaluations: s.Evals, Until: s.Until,
-		Jobs: min(s.Jobs, s.Env.size()),
+		Jobs: min(s.Jobs, s.Env.size()), Faults: s.Faults, Seed: j.Seed,
 	}
 	switch {
 	case s.H > 0:
@@ -121,7 +123,7 @@ func (s Study) Run(ctx context.Context, progress func(what string, share float64
 	total := float64(len(s.Algos) * s.Seeds)
 	for _, a := range s.Algos {
 		c := s.config(a, s.Job)
-		runs := Runs{Algo: a, H: c.Roles.H}
+		runs := Runs{Algo: a, H: c.Roles.H, Faults: s.faults()}
 		if a == HALoS {
 			runs.K = c.Roles.K
 		}
@@ -156,7 +158,16 @@ func (s Study) settings() any {
 		Until          float64
 		Evals, Windows int
 		Kernel         string
-	}{j, s.Env, s.Cost, s.H, s.Outer, s.texts(), s.Until, s.Evals, s.Windows, tensor.Kernel()}
+		Faults         *Faults `json:",omitempty"`
+	}{j, s.Env, s.Cost, s.H, s.Outer, s.texts(), s.Until, s.Evals, s.Windows, tensor.Kernel(), s.faults()}
+}
+
+// faults are nil if there are none.
+func (s Study) faults() *Faults {
+	if s.Faults.EveryMS == 0 {
+		return nil
+	}
+	return &s.Faults
 }
 
 // texts lists the hashes of the regions' texts.
