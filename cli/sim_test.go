@@ -275,6 +275,7 @@ func TestBadSim(t *testing.T) {
 		{"no text", []string{"sim", "--data", "nowhere.txt"}, []string{"--data", "nowhere.txt"}},
 		{"inflight", []string{"sim", "--inflight", "drop"}, []string{"inflight", "drop"}},
 		{"alpha", []string{"sim", "--alpha", "2"}, []string{"alpha"}},
+		{"kills without a rest", []string{"sim", "--algo", "halos", "--kill", "1ms"}, []string{"leave none of", "kill less often"}},
 		{"seeds", []string{"sim", "--seeds", "0"}, []string{"--seeds"}},
 		{"loss", []string{"sim", "--until-loss", "-1"}, []string{"--until-loss"}},
 		{"loss without end", []string{"sim", "--until-loss", "Inf"}, []string{"--until-loss"}},

@@ -105,7 +105,7 @@ func Preset(name string) (*Job, error) {
 	j.Codec = Codecs{Region: "f32", Global: "f32"}
 	j.Source = data.Austen()
 	j.Optimizer.AdamWConfig = optim.AdamWConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Clip: 1}
-	j.Guard = roles.Guard{NormPerStep: normPerStep(j.Optimizer.LR, j.Model.NumParams())}
+	j.Guard = roles.Guard{NormPerStep: normPerStep(j.Optimizer.LR, j.Model.NumParams()), MaxStaleness: staleness}
 	return &j, nil
 }
 
@@ -131,9 +131,13 @@ func ForLedger(steps uint64) (*Job, error) {
 	j.LPS = optim.NesterovConfig{LR: 1, N: 1}
 	j.GPS = j.LPS
 	j.Optimizer.Warmup = 0
-	j.Guard = roles.Guard{NormPerStep: 1}
+	j.Guard.NormPerStep = 1
 	return j, nil
 }
+
+// staleness is how many versions a worker's delta may be behind: a worker that froze
+// for longer than its whole region takes for so many deltas begins anew.
+const staleness = 1000
 
 // normPerStep bounds the norm of a delta per local step: ten times that of an
 // AdamW step, which moves each parameter by about the learning rate, rounded up to

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"halos/bulk"
 	"halos/codec"
 	"halos/roles"
+	"halos/tensor"
 	"halos/wire"
 )
 
@@ -293,6 +295,9 @@ func (c *serverConn) receive(ctx context.Context) error {
 		}
 		if err := id.Decode(params, payload); err != nil {
 			return err
+		}
+		if norm := tensor.Norm(params); math.IsNaN(norm) || math.IsInf(norm, 0) {
+			return fmt.Errorf("model version %d of %s has values that are not finite: it is not taken", h.Version, c.peer)
 		}
 		m := roles.Model{
 			Client: c.n.clientName(c.tier), Contains: h.Contains, Committed: h.Committed, Params: params,

@@ -31,6 +31,7 @@ const (
 	regionTasks = 64       // tasks' worth of samples an LPS wants for its workers at least
 	stockFor    = 12 * 60  // seconds that an LPS wants its workers to train without a GPS: ten minutes, and slack
 	maxFolds    = 2048     // ranges of samples in a delta, from which on a worker asks for no more: a message names twice as many
+	maxNorm     = 1e15     // of a delta, without a guard too: sums of such overflow no float32 in a job's life
 	maxRate     = 1000_000 // local steps per second that a client can claim
 )
 
@@ -60,7 +61,7 @@ type Config struct {
 
 // Guard bounds what a server accepts.
 type Guard struct {
-	NormPerStep  float64 `json:"norm_per_step" yaml:"norm_per_step"` // largest norm of a delta per local step; 0 = off
+	NormPerStep  float64 `json:"norm_per_step" yaml:"norm_per_step"` // largest norm of a delta per local step; 0 = any up to maxNorm
 	MaxStaleness uint64  `json:"max_staleness" yaml:"max_staleness"` // most versions a delta may be behind; 0 = off
 }
 

@@ -77,7 +77,10 @@ func (s *server) decide(d Delta) (applied bool, acts []Action) {
 
 // check says why d must not be applied, "" if nothing speaks against it.
 func (s *server) check(d Delta) string {
-	bound := s.normBase + s.normSteps*float64(d.Steps)
+	bound := float64(maxNorm)
+	if s.normSteps > 0 {
+		bound = min(bound, s.normBase+s.normSteps*float64(d.Steps))
+	}
 	switch {
 	case !s.ready:
 		return "this server has no model yet"
@@ -85,7 +88,7 @@ func (s *server) check(d Delta) string {
 		return fmt.Sprintf("%d elements, the model has %d", len(d.Values), len(s.params))
 	case !finite(d.Norm) || !finite(float64(d.Loss)):
 		return "values that are not finite"
-	case bound > 0 && d.Norm > bound:
+	case d.Norm > bound:
 		return fmt.Sprintf("norm %.4g beyond the bound %.4g for %d steps", d.Norm, bound, d.Steps)
 	case d.Base.Term == s.term && d.Base.Version > s.version:
 		return fmt.Sprintf("base version %d, the model is at %d", d.Base.Version, s.version)

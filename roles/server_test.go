@@ -110,6 +110,8 @@ func TestScenarioVerdicts(t *testing.T) {
 func TestScenarioRefusals(t *testing.T) {
 	cfg := scriptCfg
 	cfg.K, cfg.Guard = 99, Guard{NormPerStep: 10, MaxStaleness: 2}
+	unguarded := cfg
+	unguarded.Guard.NormPerStep = 0
 	ours, theirs := newLPS(cfg, 16, 256, "w1", "w2"), newGPS(cfg, 16, "eu", "us")
 	for _, c := range []struct {
 		name   string
@@ -127,6 +129,8 @@ func TestScenarioRefusals(t *testing.T) {
 		{"norm at its bound", ours, func(d *Delta) { d.Norm = 20 }, "", false},
 		{"norm beyond the bound of two steps", ours, func(d *Delta) { d.Norm = 20.1 }, "norm", true},
 		{"norm beyond the bound of one", ours, func(d *Delta) { d.Norm, d.Steps, d.Samples = 11, 1, span(0, 2) }, "norm", false},
+		{"absurd norm without a guard", newLPS(unguarded, 16, 256, "w1", "w2"), func(d *Delta) { d.Norm = 1.1e15 }, "norm", true},
+		{"large norm without a guard", newLPS(unguarded, 16, 256, "w1", "w2"), func(d *Delta) { d.Norm = 0.9e15 }, "", false},
 		{"push beyond its bound", theirs, func(d *Delta) { d.Norm = 41 }, "norm", true},
 		{"as stale as may be", ours, func(d *Delta) { d.Base = local(1) }, "", false},
 		{"too stale", ours, func(d *Delta) { d.Base = local(0) }, "versions behind", true},

@@ -119,6 +119,9 @@ func (c Config) Validate() error {
 	fault(!slices.Contains(Algos(), c.Algo), "unknown algorithm %q", c.Algo)
 	fault(c.Steps < 1 || c.Steps > maxSteps, "%d local steps, want 1 to %d", c.Steps, maxSteps)
 	fault(c.Faults.EveryMS > 0 && c.Algo != HALoS, "kills: only halos is simulated with them")
+	procs := c.Env.processes()
+	fault(c.Faults.EveryMS > 0 && c.Faults.AwayMS >= c.Faults.EveryMS*float64(procs),
+		"kills every %v ms, for %v ms each, leave none of %d processes up: kill less often", c.Faults.EveryMS, c.Faults.AwayMS, procs)
 	fault(c.Jobs < 1, "%d jobs, want at least 1", c.Jobs)
 	fault(c.Evaluations < 0 || c.Evaluations > maxEvaluations, "%d evaluations, want 0 to %d", c.Evaluations, maxEvaluations)
 	fault(c.Roles.H > maxRound, "H: %d, a round takes at most %d steps", c.Roles.H, maxRound)

@@ -212,6 +212,9 @@ func (e Env) size() int {
 	return n
 }
 
+// processes counts the workers, an LPS for each region, and the GPS.
+func (e Env) processes() int { return e.size() + len(e.Speeds) + 1 }
+
 // workers lists the workers' regions and their speeds as shares of the fastest, in
 // order of their ids.
 func (e Env) workers() (regions []int, speeds []float64) {
