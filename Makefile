@@ -33,7 +33,7 @@ kills: build
 
 # Ten minutes without a GPS, by the ledger: about half an hour.
 outage: build
-	./halos testnet chaos --workload ledger --minutes 33 --kill 0s --pause 0s --cut 0s --outage 10m --undisturbed=false --json
+	./halos testnet chaos --workload ledger --minutes 33 --kill 0s --pause 0s --cut 0s --outage 10m --late=false --undisturbed=false --json
 
 # Each fuzz target for FUZZ inputs: by count, since a time limit fails on a busy machine.
 fuzz:

@@ -37,7 +37,7 @@ the final model must be 1 everywhere.
 
 See what ten minutes without a GPS do:
 
-    halos testnet chaos --minutes 33 --kill 0s --pause 0s --cut 0s --outage 10m --workload ledger`,
+    halos testnet chaos --minutes 33 --kill 0s --pause 0s --cut 0s --outage 10m --late=false --workload ledger`,
 		Flags: []urfave.Flag{
 			&urfave.Float64Flag{Name: "minutes", Value: 3, Usage: "let faults come for `N` minutes; the job is as long"},
 			&urfave.DurationFlag{Name: "kill", Value: 5 * time.Second, Usage: "kill a process every `TIME` on average and start it again, 0s = none"},

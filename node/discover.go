@@ -19,7 +19,7 @@ const (
 	maxJobReply = 1 << 20          // bytes of manifest and membership
 	jobWait     = 10 * time.Second // for one node's answer
 	lanWait     = 20 * time.Second // for a node of the job on the LAN
-	knownWait   = time.Second      // for any node, where the directory holds the job: it goes on without
+	knownWait   = time.Second / 2  // for any node, where the directory holds the job: it goes on without
 )
 
 // handleJob tells anyone what this node works on.

@@ -95,6 +95,9 @@ func (n *Node) handle(e event) {
 	case e.on != nil && !n.attach(e):
 		return
 	}
+	if _, welcome := e.ev.(roles.Welcome); welcome && e.to == lps {
+		n.contested = time.Time{}
+	}
 	n.step(e.to, e.ev, e.from)
 }
 

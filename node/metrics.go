@@ -27,7 +27,8 @@ const (
 
 // journal appends Records to metrics.jsonl. A record is handed to the operating system by a goroutine as
 // soon as the disk has taken the ones before it, so append never waits for the disk; past maxJournalBytes
-// of backlog records are dropped and counted. The first error is logged, once, and returned by Close.
+// of backlog records are dropped and counted. What the disk refuses is kept and tried again with the next
+// record. The first record that is lost is logged and returned by Close, as an error.
 type journal struct {
 	log  *slog.Logger
 	file *os.File
@@ -39,7 +40,8 @@ type journal struct {
 	flushes []chan<- bool // to be told when pending is written; each has room for the answer
 	closed  bool
 	dropped uint64 // records
-	err     error  // the first one
+	stuck   error  // why the disk takes nothing at present, nil while it does
+	err     error  // the first loss
 }
 
 // openJournal opens the metrics file of a node's directory for appending. A line that a killed process
@@ -169,14 +171,41 @@ func (j *journal) write() {
 			batch = batch[:copy(batch, batch[n:])]
 			answer(flushes, err == nil)
 			if err != nil {
-				j.mu.Lock()
-				j.fail(err)
-				flushes, j.flushes = j.flushes, nil
-				j.mu.Unlock()
-				answer(flushes, false)
+				j.stall(err)
 				break
 			}
+			j.resume()
 		}
+	}
+	if len(batch) > 0 {
+		j.mu.Lock()
+		j.fail(fmt.Errorf("%d bytes of records not written: %w", len(batch)+len(j.pending), j.stuck))
+		j.mu.Unlock()
+	}
+}
+
+// stall notes that the disk took nothing. Nobody waits for it meanwhile.
+func (j *journal) stall(err error) {
+	j.mu.Lock()
+	flushes := j.flushes
+	j.flushes = nil
+	first := j.stuck == nil
+	j.stuck = err
+	j.mu.Unlock()
+	answer(flushes, false)
+	if first {
+		j.log.Warn("records wait for the disk", "file", j.file.Name(), "err", err)
+	}
+}
+
+// resume notes that the disk takes records.
+func (j *journal) resume() {
+	j.mu.Lock()
+	was := j.stuck
+	j.stuck = nil
+	j.mu.Unlock()
+	if was != nil {
+		j.log.Info("the disk takes records again", "file", j.file.Name())
 	}
 }
 
@@ -186,7 +215,7 @@ func answer(flushes []chan<- bool, written bool) {
 	}
 }
 
-// Close writes what is pending and closes the file. It returns the first error of the journal's life.
+// Close writes what is pending and closes the file. It returns the first loss of the journal's life.
 func (j *journal) Close() error {
 	j.mu.Lock()
 	if !j.closed {

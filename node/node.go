@@ -119,19 +119,20 @@ type Node struct {
 	open    [tiers]atomic.Pointer[downlink] // for streams; nil where this node does not serve
 
 	// What follows is the loop's.
-	machines [roleCount]machine
-	left     int // roles that have not finished
-	down     [tiers]*downlink
-	up       [tiers]*serverConn
-	stopUp   [tiers]context.CancelFunc
-	local    []func()
-	fault    error
-	draining bool
-	drainBy  time.Time
-	table    table
-	final    roles.State // of the GPS at its end
-	restored [roleCount]*uint64
-	linkUp   func(tier) // connects this node's client of a tier
+	machines  [roleCount]machine
+	left      int // roles that have not finished
+	down      [tiers]*downlink
+	up        [tiers]*serverConn
+	stopUp    [tiers]context.CancelFunc
+	local     []func()
+	fault     error
+	draining  bool
+	drainBy   time.Time
+	table     table
+	final     roles.State // of the GPS at its end
+	restored  [roleCount]*uint64
+	contested time.Time  // since when another node speaks for the region of this LPS, as its GPS says
+	linkUp    func(tier) // connects this node's client of a tier
 }
 
 // New opens the directory, starts the host and learns which job to work on: from

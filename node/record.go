@@ -43,8 +43,9 @@ const (
 //	sent        tier client session seq steps samples via
 //	                                                  a delta got its name and went into the outbox
 //	released    tier client session seq               its sender dropped it from the outbox
-//	applied     tier client session seq version staleness steps loss
-//	                                                  a server applied it, which made its model version
+//	applied     tier client session seq version staleness steps loss samples
+//	                                                  a server applied it, which made its model version and committed
+//	                                                  the samples
 //	refused     tier client session seq reason        a server decided against it
 //	lost        tier client session seq               a server declared that it will never come
 //	merged      version                               an LPS merged the global model of that version
@@ -53,8 +54,9 @@ const (
 //	alarm       tier version reason                   snapshots of a server fail: version is that of the newest on disk,
 //	                                                  which stays; once when it begins and each minute while it lasts; the
 //	                                                  next checkpoint of this node and tier ends it
-//	restored    tier version                          a server went on from a snapshot: applied records of this
-//	                                                  node and tier with a higher version before this line are void
+//	restored    tier version                          a server went on from a snapshot, or began without one (version 0):
+//	                                                  applied records of this node and tier with a higher version before
+//	                                                  this line are void
 //	bytes       wan lan topic local dropped           totals since the process started, every 2 s and at the end
 //	stop        reason                                the last line of a process that ended by itself
 //

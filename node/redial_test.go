@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+
+	"halos/roles"
+	"halos/wire"
 )
 
 // A server that was dialled in vain many times is dialled again, and met as soon as it
@@ -127,5 +131,26 @@ func TestGPSComesBack(t *testing.T) {
 	const promised, busy = 5 * time.Second, 6 // times as long on a machine with too much to do
 	if took := time.Since(began); took > busy*promised {
 		t.Errorf("merged %v after the GPS started, want at most %v", took, promised)
+	}
+}
+
+// A region whose LPS has just gone counts as taken for a while: its next one waits for
+// that, but not for ever.
+func TestTheNextLPSWaitsForTheSeat(t *testing.T) {
+	n := &Node{log: quiet, cfg: Config{Region: "eu"}}
+	taken := &wire.Reject{Reason: wire.Reason_REASON_REGION_TAKEN, Detail: "x speaks for eu"}
+	c := &serverConn{tier: globalTier}
+	n.refused(c, taken)
+	if n.fault != nil {
+		t.Errorf("gives up at once: %v", n.fault)
+	}
+	n.handle(event{to: lps, ev: roles.Welcome{}, up: n.up[regionTier]})
+	if !n.contested.IsZero() {
+		t.Error("a welcome does not end the dispute")
+	}
+	n.contested = time.Now().Add(-seatKept - beatLow - time.Second)
+	n.refused(c, taken)
+	if n.fault == nil || !strings.Contains(n.fault.Error(), "region eu has another server (x speaks for eu)") {
+		t.Errorf("after long: %v", n.fault)
 	}
 }

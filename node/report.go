@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"halos/data"
 	"halos/roles"
 	"halos/train"
 )
@@ -111,9 +112,7 @@ func (r *report) action(n *Node, from role, a roles.Action) {
 		}
 		rec := named(EventSent, n.tierBelow(from), a.Name)
 		rec.Steps, rec.Via = a.Steps, via
-		for _, iv := range a.Samples {
-			rec.Samples = append(rec.Samples, [2]uint64{iv.Start, iv.End})
-		}
+		rec.Samples = ranges(a.Samples)
 		r.append(rec)
 	case roles.Released:
 		m.released, m.outbox = a.Seq, m.outbox-1
@@ -121,7 +120,7 @@ func (r *report) action(n *Node, from role, a roles.Action) {
 	case roles.Applied:
 		m.version = a.Version
 		rec := named(EventApplied, tierAbove(from), a.Name)
-		rec.Version, rec.Staleness, rec.Steps, rec.Loss = a.Version, a.Staleness, a.Steps, float64(a.Loss)
+		rec.Version, rec.Staleness, rec.Steps, rec.Loss, rec.Samples = a.Version, a.Staleness, a.Steps, float64(a.Loss), ranges(a.Samples)
 		r.append(rec)
 	case roles.Refused:
 		n.log.Warn("delta refused", "client", a.Client, "seq", a.Seq, "reason", a.Reason)
@@ -137,6 +136,13 @@ func (r *report) action(n *Node, from role, a roles.Action) {
 		m.version, m.merged, m.global = a.Version, a.Version, a.Global.Version
 		r.append(Record{Event: EventMerged, Tier: globalTier.String(), Version: a.Global.Version})
 	}
+}
+
+func ranges(set data.Intervals) (rs [][2]uint64) {
+	for _, iv := range set {
+		rs = append(rs, [2]uint64{iv.Start, iv.End})
+	}
+	return rs
 }
 
 // maxLostRecords bounds what one hello can write.

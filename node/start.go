@@ -199,6 +199,7 @@ func (n *Node) snapshotDir(r role) string { return filepath.Join(n.dir.path, r.S
 func (n *Node) restore(r role, into func(roles.State) error) error {
 	s, path, err := checkpoint.Load(n.snapshotDir(r))
 	if errors.Is(err, checkpoint.ErrNone) || errors.Is(err, os.ErrNotExist) {
+		n.restored[r] = new(uint64)
 		return nil
 	}
 	if err != nil {

@@ -158,7 +158,12 @@ func (n *Node) refused(c *serverConn, r *wire.Reject) {
 			n.resign()
 			return
 		}
-		n.fault = fmt.Errorf("region %s has another server (%s): start this node without --role lps to work for that one", n.cfg.Region, r.GetDetail())
+		if n.contested.IsZero() {
+			n.contested = time.Now()
+		}
+		if time.Since(n.contested) > seatKept+beatLow { // the one that has gone is not waited for any longer
+			n.fault = fmt.Errorf("region %s has another server (%s): start this node without --role lps to work for that one", n.cfg.Region, r.GetDetail())
+		}
 	case wire.Reason_REASON_SESSION:
 		n.fault = fmt.Errorf("%s: to work for the job again start with an empty --dir", r.GetDetail())
 	case wire.Reason_REASON_PROTOCOL:

@@ -83,6 +83,7 @@ type Applied struct {
 	Version   uint64 // of the server's model that contains it
 	Staleness uint64 // versions between the delta's base and the model it was applied to
 	Steps     uint64
+	Samples   data.Intervals // committed with it
 	Loss      float32
 }
 

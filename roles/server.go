@@ -70,7 +70,7 @@ func (s *server) decide(d Delta) (applied bool, acts []Action) {
 	s.version++
 	s.ledger.commit(d.Client, d.Samples)
 	return true, []Action{
-		Applied{Name: d.Name, Version: s.version, Staleness: staleness, Steps: d.Steps, Loss: d.Loss},
+		Applied{Name: d.Name, Version: s.version, Staleness: staleness, Steps: d.Steps, Samples: d.Samples, Loss: d.Loss},
 		marks,
 	}
 }

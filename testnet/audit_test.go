@@ -25,11 +25,37 @@ func TestAudit(t *testing.T) {
 		l := newLedger()
 		for i, p := range c.pushes {
 			n := name{tier: "global", client: "eu", session: 1, seq: uint64(i + 1)}
-			l.fates[n] = fate{applied: p.times}
-			l.samples[n] = p.ranges
+			at := server{tier: "global"}
+			for range p.times {
+				l.applied[at] = append(l.applied[at], application{delta: n, samples: p.ranges})
+			}
 		}
 		if got := l.audit(10); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+// What an LPS applied twice shows, unless the push that held it was refused.
+func TestAuditOfRegions(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		refused [][2]uint64
+		want    uint64
+	}{
+		{"both in pushes that were applied", nil, 4},
+		{"one in a push that was refused", [][2]uint64{{0, 6}}, 0},
+		{"a part of one", [][2]uint64{{0, 4}}, 2},
+	} {
+		l := newLedger()
+		l.applied[server{1, "region"}] = []application{{samples: [][2]uint64{{0, 6}}}}
+		l.applied[server{2, "region"}] = []application{{samples: [][2]uint64{{2, 10}}}}
+		l.applied[server{0, "global"}] = []application{{samples: [][2]uint64{{0, 10}}}}
+		push := name{tier: "global", client: "eu", session: 1, seq: 7}
+		l.samples[push] = c.refused
+		l.fates[push] = fate{refused: true}
+		if got, want := l.audit(10), (Samples{Total: 10, Committed: 10, Duplicated: c.want}); got != want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, want)
 		}
 	}
 }

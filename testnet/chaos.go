@@ -41,7 +41,15 @@ func disturb(ctx context.Context, c Config, f Faults, j *job.Job) (Verdict, erro
 		c.Regions, c.Workers, len(h.plan), f.For, f.Seed, n.env.dir)
 	n.started = time.Now()
 	cause := h.run(ctx)
-	err = n.end(context.WithoutCancel(ctx), cause)
+	if cause == nil {
+		err = n.end(context.WithoutCancel(ctx), nil)
+	} else { // members may be stopped, cut off or away: none of them could drain
+		left := n.running("")
+		for _, p := range left {
+			p.killed = true
+		}
+		err = errors.Join(cause, n.kill(context.WithoutCancel(ctx), left))
+	}
 	n.tally.read()
 	if ctx.Err() != nil || errors.Is(err, ErrAborted) || n.tally.firstRound.IsZero() {
 		return Verdict{}, errors.Join(err, ctx.Err())
@@ -56,6 +64,7 @@ type chaos struct {
 	faults  Faults
 	plan    []fault // that have not begun
 	running []fault // that have begun and are not over
+	planned map[faultKind]int
 	done    map[faultKind]int
 	began   time.Time         // of the training
 	revive  map[int]time.Time // members that found nobody, and when they are started again
@@ -75,9 +84,10 @@ type restart struct {
 func newChaos(n *network, f Faults, j *job.Job) *chaos {
 	h := &chaos{
 		network: n, job: j, faults: f, plan: f.draw(n.members, n.config.Regions),
-		done: map[faultKind]int{}, revive: map[int]time.Time{}, restarts: map[string][]time.Duration{},
+		planned: map[faultKind]int{}, done: map[faultKind]int{}, revive: map[int]time.Time{}, restarts: map[string][]time.Duration{},
 	}
 	for _, p := range h.plan {
+		h.planned[p.kind]++
 		if p.kind == faultJoin {
 			n.members[p.member].late = true
 		}

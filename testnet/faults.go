@@ -32,8 +32,11 @@ func (f Faults) Validate() error {
 		name string
 		mean time.Duration
 	}{{"kill", f.Kill}, {"pause", f.Pause}, {"cut", f.Cut}} {
-		if t.mean < 0 || t.mean > 0 && t.mean < leastMean {
+		switch {
+		case t.mean < 0 || t.mean > 0 && t.mean < leastMean:
 			errs = append(errs, fmt.Errorf("%s %v: want 0s for none, or at least %v between two", t.name, t.mean, leastMean))
+		case t.mean > f.For && f.For > 0:
+			errs = append(errs, fmt.Errorf("%s %v: faults come for %v only, so that none would be: give it more minutes, or 0s for none", t.name, t.mean, f.For))
 		}
 	}
 	if f.Outage < 0 || f.Outage > f.For/2 {
@@ -93,7 +96,7 @@ func (f Faults) draw(members []member, regions int) []fault {
 	if f.Outage > 0 {
 		all = append(all, fault{kind: faultOutage, at: f.For / 3, till: f.For/3 + f.Outage})
 	}
-	for _, kind := range []faultKind{faultKill, faultPause, faultCut} {
+	for _, kind := range []faultKind{faultPause, faultCut, faultKill} { // the rarest first: they find a member that is free
 		mean := map[faultKind]time.Duration{faultKill: f.Kill, faultPause: f.Pause, faultCut: f.Cut}[kind]
 		if mean == 0 || kind == faultCut && regions < 2 {
 			continue

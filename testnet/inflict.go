@@ -9,13 +9,14 @@ import (
 )
 
 // begin lets a fault befall its member or link. A member that is not there, since it
-// is about to be started again or has ended with the job, is spared.
+// has just been killed, is about to be started again or has ended with the job, is
+// spared.
 func (h *chaos) begin(f fault, now time.Time) {
 	var p *process
 	if f.kind != faultCut {
 		p = h.processes[f.member]
 	}
-	if there := p != nil && !p.ended; !there && (f.kind != faultJoin && f.kind != faultCut) {
+	if there := p != nil && !p.ended && !p.killed; !there && (f.kind != faultJoin && f.kind != faultCut) {
 		return
 	}
 	h.done[f.kind]++

@@ -43,6 +43,13 @@ type server struct {
 type application struct {
 	delta   name
 	version uint64
+	samples [][2]uint64 // committed with it: half-open ranges
+}
+
+// session is one start of a node.
+type session struct {
+	node   string
+	number uint64
 }
 
 // ledger follows the fate of every delta. What a server applied after the snapshot
@@ -50,12 +57,15 @@ type application struct {
 // be applied once more.
 type ledger struct {
 	fates   map[name]fate
-	samples map[name][][2]uint64 // of pushes: half-open ranges
+	samples map[name][][2]uint64 // of pushes, as their senders named them: half-open ranges
 	applied map[server][]application
+	running map[int]session  // by journal: its last start
+	ended   map[session]bool // those that ended by themselves
 }
 
 func newLedger() ledger {
-	return ledger{fates: make(map[name]fate), samples: make(map[name][][2]uint64), applied: make(map[server][]application)}
+	return ledger{fates: make(map[name]fate), samples: make(map[name][][2]uint64), applied: make(map[server][]application),
+		running: make(map[int]session), ended: make(map[session]bool)}
 }
 
 // add takes the next record of a journal; the order within one journal counts.
@@ -64,9 +74,15 @@ func (l *ledger) add(journal int, r node.Record) {
 	at := server{journal: journal, tier: r.Tier}
 	f := l.fates[delta]
 	switch r.Event {
+	case node.EventStart:
+		l.running[journal] = session{r.Node, r.Session}
+		return
+	case node.EventStop:
+		l.ended[l.running[journal]] = true
+		return
 	case node.EventSent:
 		if r.Tier == node.TierGlobal {
-			l.samples[delta] = r.Samples // of one that never left, a restarted LPS names another in its place
+			l.samples[delta] = r.Samples // where one never left, a restarted LPS names another in its place
 		}
 	case node.EventReleased:
 		f.released = true
@@ -76,7 +92,7 @@ func (l *ledger) add(journal int, r node.Record) {
 		f.refused = true
 	case node.EventApplied:
 		f.applied++
-		l.applied[at] = append(l.applied[at], application{delta, r.Version})
+		l.applied[at] = append(l.applied[at], application{delta, r.Version, r.Samples})
 	case node.EventRestored:
 		l.restore(at, r.Version)
 		return
@@ -119,4 +135,16 @@ func (l *ledger) deltas() Deltas {
 		}
 	}
 	return d
+}
+
+// open counts the deltas that nobody decided though their senders lived: a region's,
+// whose state outlives its LPS, and those of a worker that ended by itself.
+func (l *ledger) open() (n int) {
+	for delta, f := range l.fates {
+		undecided := f.applied == 0 && !f.refused && !f.released && !f.givenUp
+		if undecided && (delta.tier == node.TierGlobal || l.ended[session{delta.client, delta.session}]) {
+			n++
+		}
+	}
+	return n
 }

@@ -6,7 +6,31 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"halos/node"
 )
+
+func TestDeltasThatNobodyDecided(t *testing.T) {
+	l := newLedger()
+	for i, r := range []node.Record{
+		{Event: node.EventStart, Node: "w", Session: 1},
+		{Event: node.EventSent, Tier: "region", Client: "w", Session: 1, Seq: 1}, // killed with its sender
+		{Event: node.EventStart, Node: "w", Session: 2},
+		{Event: node.EventSent, Tier: "region", Client: "w", Session: 2, Seq: 1}, // its sender ends by itself
+		{Event: node.EventSent, Tier: "region", Client: "w", Session: 2, Seq: 2},
+		{Event: node.EventRefused, Tier: "region", Client: "w", Session: 2, Seq: 2},
+		{Event: node.EventStop},
+		{Event: node.EventSent, Tier: "global", Client: "eu", Session: 1, Seq: 1}, // of a region, which lives on
+	} {
+		if i == 6 && l.open() != 0 {
+			t.Errorf("%d open before the sender's end, want none", l.open())
+		}
+		l.add(0, r)
+	}
+	if d := l.deltas(); l.open() != 2 || d.InOutbox != 3 || d.Refused != 1 {
+		t.Errorf("%d open of %+v, want 2 of 3 that are undecided", l.open(), d)
+	}
+}
 
 // script writes journals: a line "FILE EVENT ARGUMENTS" becomes one record of FILE.
 // Arguments are SEQ[@VERSION] for deltas and VERSION for restored; the client of a

@@ -9,8 +9,8 @@ import (
 // Outage is what a time without a GPS did to a job.
 type Outage struct {
 	Seconds       float64  `json:"seconds"`
-	BlockedBefore float64  `json:"blocked_before"`      // share of the workers' time in rounds that ended in as long a time before
-	Blocked       float64  `json:"blocked"`             // in those that ended during it
+	BlockedBefore float64  `json:"blocked_before"`      // share of the workers' time in as long a time before
+	Blocked       float64  `json:"blocked"`             // and in it
 	FirstMerge    *float64 `json:"first_merge_seconds"` // from the start of the GPS until an LPS had merged its model; null if none did
 }
 
@@ -57,18 +57,28 @@ func (o outage) result(waits []wait) *Outage {
 	return r
 }
 
-// blockedShare is the part of the workers' time that they waited, in the rounds that
-// ended between two moments.
+// blockedShare is the part of the workers' time between two moments that they waited,
+// as far as it lies in rounds that they have ended since.
 func blockedShare(waits []wait, from, till time.Time) float64 {
+	within := func(begin, end time.Time) float64 {
+		if begin.Before(from) {
+			begin = from
+		}
+		if end.After(till) {
+			end = till
+		}
+		return max(0, end.Sub(begin).Seconds())
+	}
 	var trained, blocked float64
 	for _, w := range waits {
-		if w.at.After(from) && !w.at.After(till) {
-			trained += w.trained
-			blocked += w.blocked
-		}
+		began := w.at.Add(-seconds64(w.trained))
+		trained += within(began, w.at)
+		blocked += within(began.Add(-seconds64(w.blocked)), began)
 	}
 	if trained+blocked == 0 {
 		return 0
 	}
 	return rounded(blocked/(trained+blocked), 1e4)
 }
+
+func seconds64(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

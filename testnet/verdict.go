@@ -51,6 +51,7 @@ type ChaosDeltas struct {
 	Applied    int `json:"applied"`
 	Refused    int `json:"refused"`
 	Died       int `json:"died"` // killed with their sender before they were durable; their samples were trained again
+	Open       int `json:"open"` // not decided, though their sender lived
 	Lost       int `json:"lost"`
 	Duplicated int `json:"duplicated"`
 }
@@ -83,7 +84,7 @@ func downtime(all []time.Duration) Downtime {
 // itself.
 func (h *chaos) judge(cause error) Verdict {
 	r := h.tally.result(h.config.Regions, h.config.Regions*h.config.Workers, h.started, time.Now())
-	deltas := r.Deltas
+	deltas, open := r.Deltas, h.tally.ledger.open()
 	v := Verdict{
 		Schema: ChaosSchema, Seed: h.faults.Seed, Reasons: []string{},
 		Faults: FaultCounts{
@@ -91,7 +92,7 @@ func (h *chaos) judge(cause error) Verdict {
 			Cut: h.done[faultCut], Join: h.done[faultJoin],
 		},
 		Deltas: ChaosDeltas{
-			Sent: deltas.Sent, Applied: deltas.Applied, Refused: deltas.Refused, Died: deltas.InOutbox,
+			Sent: deltas.Sent, Applied: deltas.Applied, Refused: deltas.Refused, Died: deltas.InOutbox - open, Open: open,
 			Lost: deltas.Lost, Duplicated: deltas.Duplicated,
 		},
 		Samples: h.tally.ledger.audit(h.job.Samples()),
@@ -107,13 +108,38 @@ func (h *chaos) judge(cause error) Verdict {
 	v.fail(cause != nil, "%v", cause)
 	v.fail(h.tally.fault != nil, "what the processes recorded cannot be read: %v", h.tally.fault)
 	v.fail(v.Deltas.Lost > 0, "%d deltas lost", v.Deltas.Lost)
+	v.fail(v.Deltas.Open > 0, "%d deltas were never decided though their senders lived", v.Deltas.Open)
 	v.fail(v.Deltas.Duplicated > 0, "%d deltas applied twice", v.Deltas.Duplicated)
 	v.fail(v.Samples.Missing > 0, "%d samples are in no push that the GPS applied", v.Samples.Missing)
-	v.fail(v.Samples.Duplicated > 0, "%d samples are in more than one push that the GPS applied", v.Samples.Duplicated)
+	v.fail(v.Samples.Duplicated > 0, "%d samples were committed more than once", v.Samples.Duplicated)
 	v.fail(v.Samples.Stray > 0, "%d samples that are none of the job's are in pushes", v.Samples.Stray)
 	v.fail(v.Ledger != nil && v.Ledger.wrong(), "the final model counts %+v", v.Ledger)
+	h.checkPlan(&v)
 	v.Pass = len(v.Reasons) == 0
 	return v
+}
+
+// mergeLimit is how soon after the GPS has come back a region must have merged its
+// model, and blockedMore how much more of their time workers may have waited without
+// it, which is what they vary by.
+const (
+	mergeLimit  = 5 * time.Second
+	blockedMore = 0.05
+)
+
+// checkPlan fails a verdict on faults that did not come about, and on an outage that
+// kept workers or regions waiting.
+func (h *chaos) checkPlan(v *Verdict) {
+	for _, kind := range []faultKind{faultKill, faultPause, faultCut, faultJoin, faultOutage} {
+		v.fail(h.planned[kind] > 0 && h.done[kind] == 0, "none of %d faults of kind %v came about: give it more minutes", h.planned[kind], kind)
+	}
+	o := v.Outage
+	if o == nil {
+		return
+	}
+	v.fail(o.Seconds < h.faults.Outage.Seconds()-1, "the outage was over after %.1f s of %v: the job was nearly done, give it more minutes", o.Seconds, h.faults.Outage)
+	v.fail(o.FirstMerge == nil || *o.FirstMerge > mergeLimit.Seconds(), "the first merge came %s s after the GPS, want %v at most", optional(o.FirstMerge, "%.1f"), mergeLimit)
+	v.fail(o.Blocked > o.BlockedBefore+blockedMore, "workers were blocked %.1f %% of their time without a GPS, %.1f %% before", 100*o.Blocked, 100*o.BlockedBefore)
 }
 
 // fail adds a reason why a run does not pass.

@@ -8,8 +8,8 @@ func (v Verdict) lines() []string {
 	out := []string{
 		fmt.Sprintf("job %s: %d workers in %d regions, %.1f s, seed %d", v.Job, v.Workers, v.Regions, v.WallSeconds, v.Seed),
 		fmt.Sprintf("  faults           %d kills, %d pauses, %d cuts, %d workers joined late", v.Faults.Kill, v.Faults.Pause, v.Faults.Cut, v.Faults.Join),
-		fmt.Sprintf("  deltas           %d sent, %d applied, %d refused, %d died with their sender, %d lost, %d duplicated",
-			d.Sent, d.Applied, d.Refused, d.Died, d.Lost, d.Duplicated),
+		fmt.Sprintf("  deltas           %d sent, %d applied, %d refused, %d died with their sender, %d undecided, %d lost, %d duplicated",
+			d.Sent, d.Applied, d.Refused, d.Died, d.Open, d.Lost, d.Duplicated),
 		fmt.Sprintf("  samples          %d of %d committed, %d missing, %d duplicated", s.Committed, s.Total, s.Missing, s.Duplicated),
 		fmt.Sprintf("  restarts         gps %v, lps %v, workers %v", v.Restarts.GPS, v.Restarts.LPS, v.Restarts.Worker),
 		fmt.Sprintf("  workers          blocked %.1f %% of their time; %.1f deltas applied per second", 100*v.Blocked, v.Rate),
