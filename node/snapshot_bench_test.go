@@ -67,6 +67,7 @@ func BenchmarkSnapshot(b *testing.B) {
 
 // rig is a node that is nothing but an LPS and its disk.
 type rig struct {
+	b     *testing.B
 	n     *Node
 	tick  *time.Ticker
 	next  [benchWorkers]uint64 // seq
@@ -94,7 +95,8 @@ func newRig(b *testing.B, window int) *rig {
 	if err != nil {
 		b.Fatal(err)
 	}
-	j.K = math.MaxInt32 // no push: each asks for a snapshot of its own
+	j.K = math.MaxInt32      // no push: each asks for a snapshot of its own
+	j.Guard.MaxStaleness = 0 // all deltas are made from the first model
 	n := &Node{
 		cfg: Config{Region: "eu"}, log: quiet, self: "l", job: j, params: j.Model.NumParams(),
 		events: make(chan event, eventQueue), stopped: make(chan struct{}), group: &errgroup.Group{},
@@ -107,7 +109,7 @@ func newRig(b *testing.B, window int) *rig {
 		b.Fatal(err)
 	}
 	n.machines[lps] = roles.NewLPS(j.Config, "eu", "l", roles.Term{Counter: 1, Leader: "l"}, n.params, window)
-	g := &rig{n: n, tick: time.NewTicker(time.Second / roles.TicksPerSecond), delta: make([]float32, n.params)}
+	g := &rig{b: b, n: n, tick: time.NewTicker(time.Second / roles.TicksPerSecond), delta: make([]float32, n.params)}
 	b.Cleanup(func() {
 		g.tick.Stop()
 		close(n.stopped)
@@ -136,6 +138,9 @@ func name(w int) string { return string(rune('a' + w)) }
 // step advances the LPS and does what it wants, but for snapshots.
 func (g *rig) step(ev roles.Event) {
 	for _, a := range g.n.machines[lps].Step(ev) {
+		if r, ok := a.(roles.Refused); ok {
+			g.b.Fatalf("delta %d refused: %s", r.Seq, r.Reason)
+		}
 		s, ok := a.(roles.Snapshot)
 		switch {
 		case ok && g.hold:
