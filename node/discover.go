@@ -18,6 +18,7 @@ import (
 const (
 	maxJobReply = 1 << 20          // bytes of manifest and membership
 	jobWait     = 10 * time.Second // for one node's answer
+	startWait   = time.Second      // for a node that listens already
 	lanWait     = 20 * time.Second // for a node of the job on the LAN
 	knownWait   = time.Second / 2  // for any node, where the directory holds the job: it goes on without
 )
@@ -45,6 +46,10 @@ func (n *Node) askJob(ctx context.Context, p peer.AddrInfo) (*wire.JobReply, err
 		return nil, err
 	}
 	s, err := n.host.NewStream(ctx, p.ID, protocolID(wire.JobProtocol))
+	if err != nil { // perhaps it has just started: it listens before it answers
+		wait(ctx, startWait)
+		s, err = n.host.NewStream(ctx, p.ID, protocolID(wire.JobProtocol))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s is no node of this program's wire version: %w", p.ID, err)
 	}
