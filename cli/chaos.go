@@ -38,7 +38,7 @@ the final model must be 1 everywhere.
 See what ten minutes without a GPS do:
 
     halos testnet chaos --minutes 33 --kill 0s --pause 0s --cut 0s --outage 10m --late=false --workload ledger`,
-		Flags: []urfave.Flag{
+		Flags: append(networkFlags(),
 			&urfave.Float64Flag{Name: "minutes", Value: 3, Usage: "let faults come for `N` minutes; the job is as long"},
 			&urfave.DurationFlag{Name: "kill", Value: 5 * time.Second, Usage: "kill a process every `TIME` on average and start it again, 0s = none"},
 			&urfave.DurationFlag{Name: "pause", Value: 20 * time.Second, Usage: "stop a process every `TIME` on average and let it go on, 0s = none"},
@@ -48,15 +48,8 @@ See what ten minutes without a GPS do:
 			&urfave.BoolFlag{Name: "undisturbed", Value: true, Usage: "run the job without faults first, to compare with"},
 			&urfave.StringFlag{Name: "workload", Value: string(job.Train), Usage: "train, or count the local steps: ledger, as `NAME`"},
 			&urfave.Uint64Flag{Name: "seed", Value: 1, Usage: "draw the faults by `SEED`"},
-			&urfave.IntFlag{Name: "regions", Value: 2, Usage: "have `N` regions"},
-			&urfave.IntFlag{Name: "workers", Value: 2, Usage: "have `N` workers in each region"},
-			presetFlag(),
-			setFlag(),
-			&urfave.StringFlag{Name: "rtt", Value: "80ms", Usage: "round-trip `TIME` between regions"},
-			&urfave.StringFlag{Name: "rate", Value: "100mbit", Usage: "bits per second between regions as `RATE`, 0 = no limit"},
-			&urfave.StringFlag{Name: "dir", DefaultText: "a temporary one, named at the start", Usage: "keep all files in `DIR`, empty or new"},
 			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print the verdict as one JSON object on stdout, the progress on stderr"},
-		},
+		),
 		Action: i.chaos,
 	}
 }
@@ -89,10 +82,13 @@ func (i *invocation) chaos(c *urfave.Context) error {
 
 // trial checks the flags.
 func (i *invocation) trial(c *urfave.Context) (testnet.Trial, error) {
-	cfg, errNet := i.networkConfig(c)
+	cfg, err := i.networkConfig(c)
+	if err != nil {
+		return testnet.Trial{}, err
+	}
 	minutes := c.Float64("minutes")
 	if !(minutes > 0 && minutes <= 24*60) {
-		return testnet.Trial{}, together(c, fmt.Errorf("minutes %v: want more than 0 and at most %d", minutes, 24*60), errNet)
+		return testnet.Trial{}, together(c, fmt.Errorf("minutes %v: want more than 0 and at most %d", minutes, 24*60))
 	}
 	t := testnet.Trial{
 		Config: cfg,
@@ -103,13 +99,9 @@ func (i *invocation) trial(c *urfave.Context) (testnet.Trial, error) {
 		},
 		Compare: c.Bool("undisturbed"),
 	}
-	if errNet != nil {
-		return t, errNet
-	}
 	if err := together(c, t.Validate()); err != nil {
 		return t, err
 	}
-	var err error
 	switch w := job.Workload(c.String("workload")); w {
 	case job.Train:
 		t.Job, err = newJob(c, "")

@@ -35,21 +35,27 @@ they hold, the summary follows, the exit code is 130. Interrupt again to abort.
 
 "halos testnet chaos" kills, stops and cuts off its processes and judges what is left.`,
 		Subcommands: []*urfave.Command{i.chaosCommand()},
-		Flags: []urfave.Flag{
-			&urfave.IntFlag{Name: "regions", Value: 2, Usage: "have `N` regions"},
-			&urfave.IntFlag{Name: "workers", Value: 2, Usage: "have `N` workers in each region"},
+		Flags: append(networkFlags(),
 			&urfave.DurationFlag{Name: "duration", Value: time.Minute, Usage: "end after `TIME`, 0s with the job's tokens"},
-			presetFlag(),
-			setFlag(),
 			&urfave.StringFlag{Name: "job", Usage: "train the job of `FILE` instead of a preset"},
-			&urfave.StringFlag{Name: "rtt", Value: "80ms", Usage: "round-trip `TIME` between regions"},
-			&urfave.StringFlag{Name: "rate", Value: "100mbit", Usage: "bits per second between regions as `RATE`, 0 = no limit"},
 			&urfave.Uint64Flag{Name: "seed", Value: 1, Usage: "draw parameters and samples by `SEED`"},
 			&urfave.StringFlag{Name: "data", Usage: "train on the text `FILE`"},
-			&urfave.StringFlag{Name: "dir", DefaultText: "a temporary one, named at the start", Usage: "keep all files in `DIR`, empty or new"},
 			&urfave.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print the result as one JSON object on stdout, the progress on stderr"},
-		},
+		),
 		Action: i.testnet,
+	}
+}
+
+// networkFlags say what a testnet and its chaos run on.
+func networkFlags() []urfave.Flag {
+	return []urfave.Flag{
+		&urfave.IntFlag{Name: "regions", Value: 2, Usage: "have `N` regions"},
+		&urfave.IntFlag{Name: "workers", Value: 2, Usage: "have `N` workers in each region"},
+		&urfave.StringFlag{Name: "rtt", Value: "80ms", Usage: "round-trip `TIME` between regions"},
+		&urfave.StringFlag{Name: "rate", Value: "100mbit", Usage: "bits per second between regions as `RATE`, 0 = no limit"},
+		presetFlag(),
+		setFlag(),
+		&urfave.StringFlag{Name: "dir", DefaultText: "a temporary one, named at the start", Usage: "keep all files in `DIR`, empty or new"},
 	}
 }
 
@@ -93,8 +99,7 @@ func (i *invocation) testnetConfig(c *urfave.Context) (testnet.Config, error) {
 	return cfg, together(c, cfg.Validate())
 }
 
-// networkConfig checks the flags that a testnet and its chaos share; it leaves out the
-// job.
+// networkConfig checks networkFlags, but for those of the job.
 func (i *invocation) networkConfig(c *urfave.Context) (testnet.Config, error) {
 	rtt, errRTT := testnet.ParseRTT(c.String("rtt"))
 	rate, errRate := testnet.ParseRate(c.String("rate"))
