@@ -35,6 +35,10 @@ the final model must be 1 everywhere.
 
     halos testnet chaos --minutes 1 --kill 1s --workload ledger
 
+Let the kernel's own TCP meet the cuts, and packets that are lost (Linux, root):
+
+    sudo halos testnet chaos --netns --link eu-us=50mbit/120ms/1% --workload ledger
+
 See what ten minutes without a GPS do:
 
     halos testnet chaos --minutes 33 --kill 0s --pause 0s --cut 0s --outage 10m --late=false --workload ledger`,

@@ -117,7 +117,7 @@ func TestHelpTeachesEachCommand(t *testing.T) {
 		if same := run(t, "help", name); same != help {
 			t.Errorf("help %s differs from %s --help: %+v", name, name, same)
 		}
-		if strings.Contains(help.out, "link-rtt") || strings.Contains(help.out, "supervised") {
+		if strings.Contains(help.out, "link-default") || strings.Contains(help.out, "supervised") {
 			t.Errorf("%s --help shows flags of the testnet's processes", name)
 		}
 	}

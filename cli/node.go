@@ -15,6 +15,7 @@ import (
 	"halos/job"
 	"halos/node"
 	"halos/testnet"
+	"halos/wan"
 	"halos/wire"
 )
 
@@ -33,8 +34,8 @@ func nodeFlags(region, dir string) []urfave.Flag {
 
 		// For the processes of a testnet.
 		&urfave.BoolFlag{Name: "supervised", Hidden: true, Usage: "end with standard input; drain at the line \"drain\" on it"},
-		&urfave.StringFlag{Name: "link-rtt", Hidden: true, Usage: "round-trip time to other regions"},
-		&urfave.StringFlag{Name: "link-rate", Hidden: true, Usage: "rate to other regions"},
+		&urfave.StringFlag{Name: "link-default", Hidden: true, Usage: "link between regions"},
+		&urfave.StringSliceFlag{Name: "link-pair", Hidden: true, Usage: "link of a pair that has its own"},
 		&urfave.StringFlag{Name: "link-ports", Hidden: true, Usage: "file that tells regions by port"},
 	}
 }
@@ -120,12 +121,12 @@ func (i *invocation) logger(level string) (*slog.Logger, error) {
 
 // linkDialer makes the dialler of a process of a testnet, nil for any other.
 func linkDialer(c *urfave.Context) (*testnet.Dialer, error) {
-	if !c.IsSet("link-rtt") && !c.IsSet("link-rate") {
+	if !c.IsSet("link-default") {
 		return nil, nil
 	}
-	rtt, errRTT := testnet.ParseRTT(cmp.Or(c.String("link-rtt"), "0s"))
-	rate, errRate := testnet.ParseRate(cmp.Or(c.String("link-rate"), "0"))
-	if err := errors.Join(errRTT, errRate); err != nil {
+	other, errOther := wan.ParseLink(c.String("link-default"))
+	links, errPairs := wan.ParseLinks(other, c.StringSlice("link-pair"), testnet.RegionNames(testnet.MaxRegions))
+	if err := errors.Join(errOther, errPairs); err != nil {
 		return nil, err
 	}
 	var ports testnet.Ports
@@ -139,7 +140,7 @@ func linkDialer(c *urfave.Context) (*testnet.Dialer, error) {
 	if len(listen) != 1 {
 		return nil, fmt.Errorf("an emulated link needs one --listen, got %d", len(listen))
 	}
-	return testnet.NewDialer(listen[0], testnet.Link{RTT: rtt, Rate: rate}, ports)
+	return testnet.NewDialer(listen[0], links, ports)
 }
 
 // serve makes the node of cfg, tells the user through ready that it is there, and

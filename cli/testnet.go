@@ -12,6 +12,7 @@ import (
 
 	"halos/job"
 	"halos/testnet"
+	"halos/wan"
 )
 
 func (i *invocation) testnetCommand() *urfave.Command {
@@ -29,6 +30,13 @@ how the model learns, then sums up. Afterwards:
 Slower links, more regions, other settings of the job:
 
     halos testnet --regions 3 --workers 1 --rtt 200ms --rate 20mbit --set K=8
+
+Regions are called eu, us, ap, sa, af, r6, r7 and so on. A pair of them can have a link
+of its own, with loss; --netns (Linux, root) lets the kernel's own TCP and QUIC meet
+rates, queues and losses, packet by packet:
+
+    halos testnet --regions 3 --link eu-us=50mbit/120ms/1% --link us-ap=20mbit/180ms
+    sudo halos testnet --netns --link eu-us=50mbit/120ms/1%/512KiB
 
 Interrupt it (Ctrl-C) to end before the time is over: the processes hand over what
 they hold, the summary follows, the exit code is 130. Interrupt again to abort.
@@ -53,6 +61,8 @@ func networkFlags() []urfave.Flag {
 		&urfave.IntFlag{Name: "workers", Value: 2, Usage: "have `N` workers in each region"},
 		&urfave.StringFlag{Name: "rtt", Value: "80ms", Usage: "round-trip `TIME` between regions"},
 		&urfave.StringFlag{Name: "rate", Value: "100mbit", Usage: "bits per second between regions as `RATE`, 0 = no limit"},
+		&urfave.StringSliceFlag{Name: "link", Usage: "give a pair of regions a link of its own, as `A-B=RATE/RTT[/LOSS[/QUEUE]]`, such as eu-us=50mbit/120ms/1%; repeatable"},
+		&urfave.BoolFlag{Name: "netns", DisableDefaultText: true, Usage: "put each region into a network namespace, under the kernel's own TCP and UDP; takes Linux and root"},
 		presetFlag(),
 		setFlag(),
 		&urfave.StringFlag{Name: "dir", DefaultText: "a temporary one, named at the start", Usage: "keep all files in `DIR`, empty or new"},
@@ -101,9 +111,10 @@ func (i *invocation) testnetConfig(c *urfave.Context) (testnet.Config, error) {
 
 // networkConfig checks networkFlags, but for those of the job.
 func (i *invocation) networkConfig(c *urfave.Context) (testnet.Config, error) {
-	rtt, errRTT := testnet.ParseRTT(c.String("rtt"))
-	rate, errRate := testnet.ParseRate(c.String("rate"))
-	if err := together(c, errRTT, errRate); err != nil {
+	rtt, errRTT := wan.ParseRTT(c.String("rtt"))
+	rate, errRate := wan.ParseRate(c.String("rate"))
+	links, errLinks := wan.ParseLinks(wan.Link{RTT: rtt, Rate: rate}, c.StringSlice("link"), testnet.RegionNames(c.Int("regions")))
+	if err := together(c, errRTT, errRate, errLinks); err != nil {
 		return testnet.Config{}, err
 	}
 	binary, err := os.Executable()
@@ -114,7 +125,8 @@ func (i *invocation) networkConfig(c *urfave.Context) (testnet.Config, error) {
 		Binary:  binary,
 		Regions: c.Int("regions"),
 		Workers: c.Int("workers"),
-		Link:    testnet.Link{RTT: rtt, Rate: rate},
+		Links:   links,
+		Netns:   c.Bool("netns"),
 		Dir:     c.String("dir"),
 		Log:     i.Out,
 		Abort:   i.aborted,

@@ -28,17 +28,23 @@ const (
 // lets it end in peace and judges it by what all its processes recorded. It ends all
 // processes as Run does. An error says that there is nothing to judge; a verdict that
 // does not pass is none.
-func disturb(ctx context.Context, c Config, f Faults, j *job.Job) (Verdict, error) {
+func disturb(ctx context.Context, c Config, f Faults, j *job.Job) (_ Verdict, err error) {
 	n, err := newNetwork(c)
-	if err == nil && n.env.ports == "" {
-		err = fixPorts(n.members)
-	}
 	if err != nil {
 		return Verdict{}, err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	if n.members[0].listen.Port() == 0 {
+		if err := fixPorts(n.members); err != nil {
+			return Verdict{}, err
+		}
 	}
 	h := newChaos(n, f, j)
 	n.display.note("chaos in %d regions with %d workers each, %d faults in %v by seed %d, in %s",
 		c.Regions, c.Workers, len(h.plan), f.For, f.Seed, n.env.dir)
+	if err := n.describeLinks(); err != nil {
+		return Verdict{}, err
+	}
 	n.started = time.Now()
 	cause := h.run(ctx)
 	if cause == nil {

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"halos/wan"
 )
 
 // manifestFile is the job in the directory of a testnet; where it is, there was one.
@@ -23,7 +27,8 @@ type Config struct {
 	Regions  int           // 1 to MaxRegions
 	Workers  int           // per region
 	Duration time.Duration // from the start of the first process; 0 runs to the job's own end
-	Link     Link          // between any two regions
+	Links    wan.Links     // between regions
+	Netns    bool          // put each region into a network namespace behind a wan.Network; takes Linux and root
 	Dir      string        // empty or new; "" makes a directory among the temporary ones, which is kept
 	Args     []string      // further flags of every process
 
@@ -49,7 +54,15 @@ func (c Config) Validate() error {
 	if c.Duration < 0 {
 		faults = append(faults, fmt.Errorf("duration %v: must be 0s or more", c.Duration))
 	}
-	return errors.Join(append(faults, c.Link.Validate())...)
+	faults = append(faults, c.Links.Validate(RegionNames(c.Regions)))
+	if c.Netns && c.Regions > wan.MaxRegions {
+		faults = append(faults, fmt.Errorf("regions %d: at most %d with --netns", c.Regions, wan.MaxRegions))
+	}
+	links := append(slices.Collect(maps.Values(c.Links.Pairs)), c.Links.Default)
+	if !c.Netns && slices.ContainsFunc(links, func(l wan.Link) bool { return l.Queue > 0 }) {
+		faults = append(faults, fmt.Errorf("links %v: packets wait in a queue with --netns only: add it, or leave the queue out", c.Links))
+	}
+	return errors.Join(faults...)
 }
 
 // makeDir makes the directory of a testnet and returns its absolute path. It takes

@@ -11,7 +11,7 @@ func TestConfigValidate(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
-	bad := Config{Regions: 201, Duration: -1, Link: Link{RTT: -1}}
+	bad := Config{Regions: 201, Duration: -1, Links: linksOf(-1, 0)}
 	err := bad.Validate()
 	for _, want := range []string{"regions 201: must be 1 to 200", "workers 0", "duration -1ns", "rtt -1ns"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -32,9 +32,9 @@ type conn struct {
 }
 
 // newConn shapes socket, which it takes over.
-func newConn(socket net.Conn, link Link, shared *lanes) *conn {
+func newConn(socket net.Conn, shared *lanes) *conn {
 	c := &conn{
-		socket: socket, up: newPipe(link, &shared.up), down: newPipe(link, &shared.down),
+		socket: socket, up: newPipe(&shared.up), down: newPipe(&shared.down),
 		gate: &shared.gate, gone: make(chan struct{}),
 	}
 	c.users.Store(2)

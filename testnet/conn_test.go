@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"halos/wan"
 )
 
 const (
@@ -17,15 +19,19 @@ const (
 
 // tunnel returns the shaped end and the far end of a connection without a kernel
 // between them, for bubbles of synctest: time is virtual, so it must be exact.
-func tunnel(link Link, shared *lanes) (near *conn, far net.Conn) {
+func tunnel(shared *lanes) (near *conn, far net.Conn) {
 	a, b := net.Pipe()
-	return newConn(a, link, shared), b
+	return newConn(a, shared), b
 }
+
+// linksOf are links that lose nothing, all alike.
+func linksOf(rtt time.Duration, rate int64) wan.Links { return wan.Links{Default: linkOf(rtt, rate)} }
+
+// linkOf is a link that loses nothing.
+func linkOf(rtt time.Duration, rate int64) wan.Link { return wan.Link{RTT: rtt, Rate: rate} }
 
 // sleep passes virtual time.
 func sleep(d time.Duration) { <-time.After(d) }
-
-func newLanes(rate int64) *lanes { return &lanes{up: lane{rate: rate}, down: lane{rate: rate}} }
 
 // bubble runs f in virtual time and then gives closed connections the time to end;
 // a goroutine that outlives it fails the test.
@@ -37,9 +43,9 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 }
 
 // onLink runs f in a bubble over one connection with that link and closes both ends.
-func onLink(t *testing.T, link Link, f func(t *testing.T, near *conn, far net.Conn)) {
+func onLink(t *testing.T, link wan.Link, f func(t *testing.T, near *conn, far net.Conn)) {
 	bubble(t, func(t *testing.T) {
-		near, far := tunnel(link, newLanes(link.Rate))
+		near, far := tunnel(newLanes(link, 1))
 		f(t, near, far)
 		_ = near.Close()
 		_ = far.Close()
@@ -56,7 +62,7 @@ func within(t *testing.T, what string, start time.Time, want time.Duration) {
 }
 
 func TestRoundTripTakesRTT(t *testing.T) {
-	for _, link := range []Link{{80 * ms, 0}, {80 * ms, 100 * mbit}, {250 * ms, 1000 * mbit}, {0, 100 * mbit}} {
+	for _, link := range []wan.Link{linkOf(80*ms, 0), linkOf(80*ms, 100*mbit), linkOf(250*ms, 1000*mbit), linkOf(0, 100*mbit)} {
 		onLink(t, link, func(t *testing.T, near *conn, far net.Conn) {
 			go func() { _, _ = io.CopyN(far, far, 3) }()
 			for range 3 {
@@ -76,7 +82,7 @@ func TestRoundTripTakesRTT(t *testing.T) {
 
 func TestTransferTakesItsSizeByRate(t *testing.T) {
 	const size = 4 << 20
-	for _, link := range []Link{{0, 100 * mbit}, {80 * ms, 100 * mbit}, {200 * ms, mbit}, {10 * ms, 1000 * mbit}} {
+	for _, link := range []wan.Link{linkOf(0, 100*mbit), linkOf(80*ms, 100*mbit), linkOf(200*ms, mbit), linkOf(10*ms, 1000*mbit)} {
 		want := link.RTT/2 + time.Duration(size*8*int64(time.Second)/link.Rate)
 		onLink(t, link, func(t *testing.T, near *conn, far net.Conn) {
 			start := time.Now()
@@ -101,7 +107,7 @@ func mustRead(t *testing.T, r io.Reader, n int) {
 
 func TestConnectionsShareALaneAndDirectionsDoNot(t *testing.T) {
 	const size = 1 << 20
-	link := Link{40 * ms, 100 * mbit}
+	link := linkOf(40*ms, 100*mbit)
 	alone := time.Duration(size * 8 * int64(time.Second) / link.Rate)
 	for _, c := range []struct {
 		name       string
@@ -114,13 +120,13 @@ func TestConnectionsShareALaneAndDirectionsDoNot(t *testing.T) {
 		{"one up, one down", true, true, alone + link.RTT/2},
 	} {
 		bubble(t, func(t *testing.T) {
-			first := newLanes(link.Rate)
+			first := newLanes(link, 1)
 			second := first
 			if !c.oneRegion {
-				second = newLanes(link.Rate)
+				second = newLanes(link, 2)
 			}
-			near1, far1 := tunnel(link, first)
-			near2, far2 := tunnel(link, second)
+			near1, far1 := tunnel(first)
+			near2, far2 := tunnel(second)
 			from, to := net.Conn(near2), far2
 			if c.secondDown {
 				from, to = to, from
@@ -141,7 +147,7 @@ func TestConnectionsShareALaneAndDirectionsDoNot(t *testing.T) {
 }
 
 func TestWriterWaitsWhenTheLinkIsFull(t *testing.T) {
-	link := Link{80 * ms, 100 * mbit}
+	link := linkOf(80*ms, 100*mbit)
 	onLink(t, link, func(t *testing.T, near *conn, far net.Conn) {
 		start := time.Now()
 		_ = near.SetWriteDeadline(start.Add(time.Second))
@@ -150,7 +156,7 @@ func TestWriterWaitsWhenTheLinkIsFull(t *testing.T) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("got %v, want a timeout", err)
 		}
-		if least, most := link.queue(), link.queue()+carrySize; n < least || n > most {
+		if least, most := holds(link), holds(link)+carrySize; n < least || n > most {
 			t.Errorf("%d bytes fit, want %d to %d", n, least, most)
 		}
 		if err := near.SetWriteDeadline(time.Time{}); err != nil {
@@ -162,7 +168,7 @@ func TestWriterWaitsWhenTheLinkIsFull(t *testing.T) {
 }
 
 func TestReadDeadline(t *testing.T) {
-	onLink(t, Link{80 * ms, 0}, func(t *testing.T, near *conn, far net.Conn) {
+	onLink(t, linkOf(80*ms, 0), func(t *testing.T, near *conn, far net.Conn) {
 		start := time.Now()
 		b := make([]byte, 8)
 		for _, after := range []time.Duration{50 * ms, 0, -time.Hour} {
@@ -192,7 +198,7 @@ func TestReadDeadline(t *testing.T) {
 }
 
 func TestCloseUnblocksAndDelivers(t *testing.T) {
-	onLink(t, Link{80 * ms, mbit}, func(t *testing.T, near *conn, far net.Conn) {
+	onLink(t, linkOf(80*ms, mbit), func(t *testing.T, near *conn, far net.Conn) {
 		_, _ = near.Write([]byte("last words"))
 		faults := make(chan error)
 		go func() { _, err := near.Read(make([]byte, 1)); faults <- err }()
@@ -218,7 +224,7 @@ func TestCloseUnblocksAndDelivers(t *testing.T) {
 }
 
 func TestCloseUnblocksAWriteThatFoundNoRoom(t *testing.T) {
-	onLink(t, Link{0, mbit}, func(t *testing.T, near *conn, far net.Conn) {
+	onLink(t, linkOf(0, mbit), func(t *testing.T, near *conn, far net.Conn) {
 		go func() { sleep(time.Second); _ = near.Close() }()
 		n, err := near.Write(make([]byte, 1<<20))
 		if !errors.Is(err, net.ErrClosed) || n == 0 || n == 1<<20 {
@@ -231,14 +237,14 @@ func TestCloseUnblocksAWriteThatFoundNoRoom(t *testing.T) {
 // a goroutine is left.
 func TestCloseDoesNotWaitForEver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		near, _ := tunnel(Link{80 * ms, mbit}, newLanes(mbit))
+		near, _ := tunnel(newLanes(linkOf(80*ms, mbit), 1))
 		_, _ = near.Write(make([]byte, 100<<10))
 		_ = near.Close()
 	})
 }
 
 func TestEndArrivesBehindTheData(t *testing.T) {
-	onLink(t, Link{80 * ms, mbit}, func(t *testing.T, near *conn, far net.Conn) {
+	onLink(t, linkOf(80*ms, mbit), func(t *testing.T, near *conn, far net.Conn) {
 		start := time.Now()
 		go func() { _, _ = far.Write(make([]byte, 12500)); _ = far.Close() }()
 		got, err := io.ReadAll(near)
@@ -256,7 +262,7 @@ func TestEndArrivesBehindTheData(t *testing.T) {
 }
 
 func TestPeerThatResetsFailsWrites(t *testing.T) {
-	onLink(t, Link{80 * ms, 0}, func(t *testing.T, near *conn, far net.Conn) {
+	onLink(t, linkOf(80*ms, 0), func(t *testing.T, near *conn, far net.Conn) {
 		_ = far.Close()
 		_, _ = near.Write([]byte{1})
 		sleep(time.Second)

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"halos/wan"
 )
 
 // MaxRegions is how many regions a testnet can have.
@@ -19,7 +22,7 @@ const MaxRegions = 200
 // refuses addresses of no region, so that nothing bypasses the links.
 type Dialer struct {
 	region int
-	link   Link
+	links  wan.Links
 	ports  Ports
 	from   net.Dialer
 
@@ -30,8 +33,8 @@ type Dialer struct {
 // NewDialer makes the dialler of the process that listens on listen, a multiaddr
 // such as /ip4/127.0.2.1/tcp/0: region 2. Where ports is not nil, the port tells
 // the region and must be in it.
-func NewDialer(listen string, link Link, ports Ports) (*Dialer, error) {
-	if err := link.Validate(); err != nil {
+func NewDialer(listen string, links wan.Links, ports Ports) (*Dialer, error) {
+	if err := links.Validate(RegionNames(MaxRegions)); err != nil {
 		return nil, err
 	}
 	addr, err := parseListen(listen)
@@ -45,7 +48,7 @@ func NewDialer(listen string, link Link, ports Ports) (*Dialer, error) {
 	local := net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr.Addr(), 0))
 	return &Dialer{
 		region: region,
-		link:   link,
+		links:  links,
 		ports:  ports,
 		from:   net.Dialer{LocalAddr: local},
 		lanes:  make(map[int]*lanes),
@@ -73,7 +76,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if !link.gate.wait(ctx.Done()) {
 		return nil, fmt.Errorf("dial %s: %w", address, ctx.Err())
 	}
-	arrived := time.NewTimer(d.link.RTT)
+	arrived := time.NewTimer(link.up.link.RTT)
 	defer arrived.Stop()
 	socket, failure := d.from.DialContext(ctx, network, address)
 	select {
@@ -90,7 +93,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if tcp, ok := socket.(*net.TCPConn); ok {
 		_ = tcp.SetReadBuffer(queueSlack) // a hint: what waits in the kernel delays what follows
 	}
-	return newConn(socket, d.link, link), nil
+	return newConn(socket, link), nil
 }
 
 // Cut makes the link to a region carry nothing: what is sent waits, new connections
@@ -100,13 +103,14 @@ func (d *Dialer) Cut(region int) { d.to(region).gate.shut() }
 // Mend makes the link to a region carry again what was held and what follows.
 func (d *Dialer) Mend(region int) { d.to(region).gate.lift() }
 
-// to returns the lanes to and from region.
+// to returns the lanes to and from region. Each process draws its own losses.
 func (d *Dialer) to(region int) *lanes {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.lanes[region]
 	if l == nil {
-		l = &lanes{up: lane{rate: d.link.Rate}, down: lane{rate: d.link.Rate}}
+		seed := uint64(os.Getpid())<<32 | uint64(region)
+		l = newLanes(d.links.Of(regionName(d.region), regionName(region)), seed)
 		d.lanes[region] = l
 	}
 	return l

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"halos/wan"
 )
 
 // regions skips a test where the system has 127.0.0.1 only, as macOS does: there
@@ -46,9 +48,9 @@ func serve(t *testing.T, host string, f func(net.Conn)) (address string) {
 	return l.Addr().String()
 }
 
-func dial(t *testing.T, link Link, address string) net.Conn {
+func dial(t *testing.T, link wan.Link, address string) net.Conn {
 	t.Helper()
-	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", link, nil)
+	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", wan.Links{Default: link}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +65,11 @@ func dial(t *testing.T, link Link, address string) net.Conn {
 func TestLocalConnectionsAreNotShaped(t *testing.T) {
 	regions(t, 2)
 	address := serve(t, "127.0.1.1", func(c net.Conn) { _, _ = io.Copy(c, c) })
-	if c := dial(t, Link{time.Second, mbit}, address); !isTCP(c) {
+	if c := dial(t, linkOf(time.Second, mbit), address); !isTCP(c) {
 		t.Errorf("within a region: %T, want the kernel's own connection", c)
 	}
 	address = serve(t, "127.0.2.1", func(c net.Conn) { _, _ = io.Copy(c, c) })
-	if c := dial(t, Link{ms, mbit}, address); isTCP(c) {
+	if c := dial(t, linkOf(ms, mbit), address); isTCP(c) {
 		t.Errorf("between regions: %T, want a shaped one", c)
 	}
 }
@@ -78,7 +80,7 @@ func TestAcceptorSeesTheDiallersRegion(t *testing.T) {
 	regions(t, 2)
 	from := make(chan string, 1)
 	address := serve(t, "127.0.2.1", func(c net.Conn) { from <- c.RemoteAddr().String() })
-	c := dial(t, Link{ms, 0}, address)
+	c := dial(t, linkOf(ms, 0), address)
 	if got := <-from; got != c.LocalAddr().String() || !strings.HasPrefix(got, "127.0.1.1:") {
 		t.Errorf("accepted from %s, dialled from %v, want 127.0.1.1", got, c.LocalAddr())
 	}
@@ -89,7 +91,7 @@ func TestAcceptorSeesTheDiallersRegion(t *testing.T) {
 
 func TestDialRefuses(t *testing.T) {
 	regions(t, 2)
-	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", Link{500 * ms, 0}, nil)
+	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", linksOf(500*ms, 0), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,18 +119,18 @@ func TestDialRefuses(t *testing.T) {
 func TestNewDialerRefuses(t *testing.T) {
 	for _, c := range []struct {
 		listen string
-		link   Link
+		links  wan.Links
 		ports  Ports
 		fault  string
 	}{
-		{"/ip4/127.0.1.1/tcp/0", Link{RTT: -1}, nil, "rtt -1ns"},
-		{"127.0.1.1:0", Link{}, nil, "must be like /ip4/127.0.1.1/tcp/0"},
-		{"/ip4/127.0.1.1/udp/0/quic-v1", Link{}, nil, "must be like"},
-		{"/ip4/0.0.0.0/tcp/0", Link{}, nil, "is in no region"},
-		{"/ip4/127.0.0.1/tcp/5", Link{}, Ports{4: 1}, "127.0.0.1:5 is no port of this testnet"},
+		{"/ip4/127.0.1.1/tcp/0", linksOf(-1, 0), nil, "rtt -1ns"},
+		{"127.0.1.1:0", wan.Links{}, nil, "must be like /ip4/127.0.1.1/tcp/0"},
+		{"/ip4/127.0.1.1/udp/0/quic-v1", wan.Links{}, nil, "must be like"},
+		{"/ip4/0.0.0.0/tcp/0", wan.Links{}, nil, "is in no region"},
+		{"/ip4/127.0.0.1/tcp/5", wan.Links{}, Ports{4: 1}, "127.0.0.1:5 is no port of this testnet"},
 	} {
-		if _, err := NewDialer(c.listen, c.link, c.ports); err == nil || !strings.Contains(err.Error(), c.fault) {
-			t.Errorf("%s %v: got %v, want %q", c.listen, c.link, err, c.fault)
+		if _, err := NewDialer(c.listen, c.links, c.ports); err == nil || !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%s %v: got %v, want %q", c.listen, c.links, err, c.fault)
 		}
 	}
 }

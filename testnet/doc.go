@@ -5,8 +5,11 @@
 // the other end's address whether the connection leaves the region; if so, its
 // bytes pass the Link:
 //
-//	Write -> pipe: lane (rate, shared) -> delay -> socket
-//	Read  <- pipe: delay <- lane (rate, shared) <- socket
+//	Write -> pipe: lane (rate and loss, shared) -> delay -> socket
+//	Read  <- pipe: delay <- lane (rate and loss, shared) <- socket
+//
+// With Config.Netns, region R is a network namespace with the address 10.77.R.1 on a
+// wan.Network of the parent's, and the processes' connections are the kernel's own.
 //
 // The parent starts the processes in the order GPS, LPSs, workers and ends them
 // in the reverse one. It learns everything from their metrics.jsonl: Tally reads

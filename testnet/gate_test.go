@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"halos/wan"
 )
 
 func TestACutLinkHoldsWhatIsSent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		shared := newLanes(0)
-		near, far := tunnel(Link{RTT: 20 * ms}, shared)
+		shared := newLanes(linkOf(20*ms, 0), 1)
+		near, far := tunnel(shared)
 		start := time.Now()
 		shared.gate.shut()
 		shared.gate.shut() // twice is once
@@ -35,8 +37,8 @@ func TestACutLinkHoldsWhatIsSent(t *testing.T) {
 
 func TestAConnectionOverACutLinkCloses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		shared := newLanes(0)
-		near, far := tunnel(Link{RTT: 20 * ms}, shared)
+		shared := newLanes(linkOf(20*ms, 0), 1)
+		near, far := tunnel(shared)
 		shared.gate.shut()
 		if _, err := near.Write([]byte("lost")); err != nil {
 			t.Fatal(err)
@@ -54,7 +56,7 @@ func TestAConnectionOverACutLinkCloses(t *testing.T) {
 func TestNoConnectionOverACutLink(t *testing.T) {
 	regions(t, 2)
 	address := serve(t, "127.0.2.1", func(c net.Conn) { _, _ = io.Copy(c, c) })
-	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", Link{RTT: ms}, nil)
+	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", linksOf(ms, 0), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +75,7 @@ func TestNoConnectionOverACutLink(t *testing.T) {
 }
 
 func TestObey(t *testing.T) {
-	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", Link{}, nil)
+	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", wan.Links{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func (h *chaos) begin(f fault, now time.Time) {
 		p.pause()
 		h.starts = slices.DeleteFunc(h.starts, func(s restart) bool { return s.process == p }) // it will not show how long a start takes
 	case faultCut:
-		h.tellLinks(f.regions, orderCut)
+		h.setLink(f.regions, orderCut)
 	}
 	if f.kind == faultOutage {
 		h.outage.from = now
@@ -49,19 +49,31 @@ func (h *chaos) describe(f fault) string {
 	return fmt.Sprintf("%v %s for %.1fs", f.kind, whom, (f.till - f.at).Seconds())
 }
 
-// tellLinks passes an order about the link between two regions to the processes at
-// both of its ends.
-func (h *chaos) tellLinks(regions [2]int, order string) {
-	for _, p := range h.processes {
-		if p == nil || p.ended {
-			continue
+// setLink carries out an order about the link between two regions, or passes it to
+// the processes at both of its ends where they emulate it.
+func (h *chaos) setLink(regions [2]int, order string) {
+	a, b := regionName(regions[0]), regionName(regions[1])
+	switch {
+	case h.wan != nil && order == orderCut:
+		h.wan.Cut(a, b)
+	case h.wan != nil:
+		h.wan.Mend(a, b)
+	default:
+		for _, p := range h.processes {
+			if p != nil && !p.ended {
+				p.orderLink(order, regions)
+			}
 		}
-		switch p.region {
-		case regions[0]:
-			p.order(order, regions[1])
-		case regions[1]:
-			p.order(order, regions[0])
-		}
+	}
+}
+
+// orderLink tells p of a link between two regions, if it is at an end of it.
+func (p *process) orderLink(order string, regions [2]int) {
+	switch p.region {
+	case regions[0]:
+		p.order(order, regions[1])
+	case regions[1]:
+		p.order(order, regions[0])
 	}
 }
 
@@ -99,7 +111,7 @@ func (h *chaos) mend(f fault, now time.Time) (bool, error) {
 	case faultPause:
 		h.processes[f.member].resume()
 	case faultCut:
-		h.tellLinks(f.regions, orderMend)
+		h.setLink(f.regions, orderMend)
 	case faultKill, faultOutage:
 		if !h.processes[f.member].ended {
 			return false, nil
@@ -122,14 +134,8 @@ func (h *chaos) startAgain(member int, now time.Time) error {
 		return err
 	}
 	for _, f := range h.running {
-		if f.kind != faultCut {
-			continue
-		}
-		switch p.region {
-		case f.regions[0]:
-			p.order(orderCut, f.regions[1])
-		case f.regions[1]:
-			p.order(orderCut, f.regions[0])
+		if f.kind == faultCut && h.wan == nil {
+			p.orderLink(orderCut, f.regions)
 		}
 	}
 	if again {

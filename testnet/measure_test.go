@@ -19,7 +19,7 @@ func TestMeasuredRoundTrip(t *testing.T) {
 	const rtt, slack = 60 * ms, 30 * ms
 	address := serve(t, "127.0.2.1", func(c net.Conn) { _, _ = io.Copy(c, c) })
 	start := time.Now()
-	c := dial(t, Link{rtt, 100 * mbit}, address)
+	c := dial(t, linkOf(rtt, 100*mbit), address)
 	if took := time.Since(start); took < rtt || took > rtt+10*slack {
 		t.Errorf("connected after %v, want %v", took, rtt)
 	}
@@ -54,7 +54,7 @@ func TestMeasuredRate(t *testing.T) {
 		received <- time.Since(start)
 		_, _ = c.Write(make([]byte, size))
 	})
-	c := dial(t, Link{20 * ms, rate}, address)
+	c := dial(t, linkOf(20*ms, rate), address)
 	if _, err := c.Write(make([]byte, size)); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestNothingIsLostOrReordered(t *testing.T) {
 		}
 		exchange(t, c, binary.LittleEndian.Uint64(head[:])+1000, binary.LittleEndian.Uint64(head[:]), size)
 	})
-	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", Link{10 * ms, 400 * mbit}, nil)
+	d, err := NewDialer("/ip4/127.0.1.1/tcp/0", linksOf(10*ms, 400*mbit), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

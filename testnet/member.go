@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strconv"
+
+	"halos/wan"
 )
 
 // member is one node of a testnet before it is started: what it is and where.
@@ -30,6 +32,15 @@ func regionName(i int) string {
 		return names[i-1]
 	}
 	return "r" + strconv.Itoa(i)
+}
+
+// RegionNames are those of the first n regions, at most MaxRegions.
+func RegionNames(n int) []string {
+	var names []string
+	for i := 1; i <= min(n, MaxRegions); i++ {
+		names = append(names, regionName(i))
+	}
+	return names
 }
 
 // plan lists the members in the order of their start: the GPS in region 1, an LPS
@@ -62,9 +73,10 @@ func portTable(members []member) Ports {
 // environment is what all members of one testnet are told alike.
 type environment struct {
 	dir     string
-	link    Link
-	ports   string // the table's file, empty without one
-	threads int    // of a worker
+	links   wan.Links // that a member shapes itself
+	netns   bool      // it shapes none: its kernel's connections go over a wan.Network
+	ports   string    // the table's file, empty without one
+	threads int       // of a worker
 	further []string
 }
 
@@ -81,18 +93,30 @@ func (e environment) args(m member, at string) []string {
 		"--dir", filepath.Join(e.dir, m.name),
 		"--listen", listenAddr(m.listen),
 		"--supervised",
-		"--link-rtt", e.link.RTT.String(),
-		"--link-rate", FormatRate(e.link.Rate),
 	)
-	if e.ports != "" {
-		args = append(args, "--link-ports", e.ports)
-	}
+	args = append(args, e.linkArgs(m)...)
 	if m.role == roleWorker {
 		args = append(args, "--threads", strconv.Itoa(e.threads))
 	}
 	args = append(args, e.further...)
 	if m.role != roleGPS {
 		args = append(args, at)
+	}
+	return args
+}
+
+// linkArgs are the arguments that tell m how it reaches other regions.
+func (e environment) linkArgs(m member) []string {
+	if e.netns {
+		quic := fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", m.listen.Addr(), m.listen.Port())
+		return []string{"--listen", quic, "--no-mdns"}
+	}
+	args := []string{"--link-default", e.links.Default.String()}
+	for _, own := range e.links.Own() {
+		args = append(args, "--link-pair", own)
+	}
+	if e.ports != "" {
+		args = append(args, "--link-ports", e.ports)
 	}
 	return args
 }

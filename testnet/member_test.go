@@ -4,19 +4,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"halos/wan"
 )
 
 func TestPlanAndArguments(t *testing.T) {
-	e := environment{dir: "/net", link: Link{80 * time.Millisecond, 100_000_000}, threads: 3}
+	e := environment{dir: "/net", links: wan.Links{Default: linkOf(80*ms, 100*mbit)}, threads: 3}
 	want := []string{
-		"gps: run --job /net/job.yaml --role gps --region eu --dir /net/gps --listen /ip4/127.0.1.1/tcp/0 --supervised --link-rtt 80ms --link-rate 100mbit",
-		"eu-lps: join --role lps --region eu --dir /net/eu-lps --listen /ip4/127.0.1.1/tcp/0 --supervised --link-rtt 80ms --link-rate 100mbit ADDR",
-		"us-lps: join --role lps --region us --dir /net/us-lps --listen /ip4/127.0.2.1/tcp/0 --supervised --link-rtt 80ms --link-rate 100mbit ADDR",
-		"eu-w1: join --role worker --region eu --dir /net/eu-w1 --listen /ip4/127.0.1.1/tcp/0 --supervised --link-rtt 80ms --link-rate 100mbit --threads 3 ADDR",
-		"eu-w2: join --role worker --region eu --dir /net/eu-w2 --listen /ip4/127.0.1.1/tcp/0 --supervised --link-rtt 80ms --link-rate 100mbit --threads 3 ADDR",
-		"us-w1: join --role worker --region us --dir /net/us-w1 --listen /ip4/127.0.2.1/tcp/0 --supervised --link-rtt 80ms --link-rate 100mbit --threads 3 ADDR",
-		"us-w2: join --role worker --region us --dir /net/us-w2 --listen /ip4/127.0.2.1/tcp/0 --supervised --link-rtt 80ms --link-rate 100mbit --threads 3 ADDR",
+		"gps: run --job /net/job.yaml --role gps --region eu --dir /net/gps --listen /ip4/127.0.1.1/tcp/0 --supervised --link-default 100mbit/80ms",
+		"eu-lps: join --role lps --region eu --dir /net/eu-lps --listen /ip4/127.0.1.1/tcp/0 --supervised --link-default 100mbit/80ms ADDR",
+		"us-lps: join --role lps --region us --dir /net/us-lps --listen /ip4/127.0.2.1/tcp/0 --supervised --link-default 100mbit/80ms ADDR",
+		"eu-w1: join --role worker --region eu --dir /net/eu-w1 --listen /ip4/127.0.1.1/tcp/0 --supervised --link-default 100mbit/80ms --threads 3 ADDR",
+		"eu-w2: join --role worker --region eu --dir /net/eu-w2 --listen /ip4/127.0.1.1/tcp/0 --supervised --link-default 100mbit/80ms --threads 3 ADDR",
+		"us-w1: join --role worker --region us --dir /net/us-w1 --listen /ip4/127.0.2.1/tcp/0 --supervised --link-default 100mbit/80ms --threads 3 ADDR",
+		"us-w2: join --role worker --region us --dir /net/us-w2 --listen /ip4/127.0.2.1/tcp/0 --supervised --link-default 100mbit/80ms --threads 3 ADDR",
 	}
 	var got []string
 	for _, m := range plan(2, 2) {
@@ -36,12 +37,32 @@ func TestArgumentsByPort(t *testing.T) {
 	e := environment{dir: "/net", ports: "/net/ports", threads: 1, further: []string{"--log-level", "debug"}}
 	got := strings.Join(e.args(members[2], "ADDR"), " ")
 	want := "join --role worker --region eu --dir /net/eu-w1 --listen /ip4/127.0.0.1/tcp/4003 --supervised" +
-		" --link-rtt 0s --link-rate 0 --link-ports /net/ports --threads 1 --log-level debug ADDR"
+		" --link-default 0/0s --link-ports /net/ports --threads 1 --log-level debug ADDR"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if len(table) != 3 || table[4003] != 1 {
 		t.Errorf("table %v", table)
+	}
+}
+
+func TestArgumentsOfLinks(t *testing.T) {
+	links, err := wan.ParseLinks(linkOf(80*ms, 0), []string{"eu-us=50mbit/120ms/1%", "ap-eu=1gbit/9ms"}, RegionNames(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := member{role: roleWorker, region: 2, listen: addrPort("10.77.2.1", 4005)}
+	for _, c := range []struct {
+		name string
+		e    environment
+		want string
+	}{
+		{"shaped", environment{links: links}, "--link-default 0/80ms --link-pair ap-eu=1gbit/9ms --link-pair eu-us=50mbit/120ms/1%"},
+		{"of the kernel", environment{links: links, netns: true}, "--listen /ip4/10.77.2.1/udp/4005/quic-v1 --no-mdns"},
+	} {
+		if got := strings.Join(c.e.args(m, "ADDR"), " "); !strings.Contains(got, "--listen /ip4/10.77.2.1/tcp/4005 --supervised "+c.want+" --threads") {
+			t.Errorf("%s: got %s, want %s in it", c.name, got, c.want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package testnet
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"halos/wan"
 )
 
 // pollEvery is how often the processes' files are read.
@@ -34,14 +37,24 @@ type network struct {
 	started   time.Time
 	limits    map[*process]time.Time // until when it must be up
 	poll      time.Duration
+	wan       *wan.Network // nil where the processes shape their links themselves
 }
 
 // newNetwork makes the directory of a testnet and lays out its members; it starts
-// nothing.
-func newNetwork(c Config) (*network, error) {
+// nothing. Its owner closes it.
+func newNetwork(c Config) (_ *network, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	emulated, err := emulate(c) // first: who may not have it leaves no directory
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && emulated != nil {
+			err = errors.Join(err, emulated.Close())
+		}
+	}()
 	dir, err := makeDir(c.Dir)
 	if err != nil {
 		return nil, err
@@ -56,7 +69,8 @@ func newNetwork(c Config) (*network, error) {
 		members: plan(c.Regions, c.Workers),
 		env: environment{
 			dir:     dir,
-			link:    c.Link,
+			links:   c.Links,
+			netns:   c.Netns,
 			threads: max(1, runtime.GOMAXPROCS(0)/(c.Regions*c.Workers)),
 			further: c.Args,
 		},
@@ -64,10 +78,15 @@ func newNetwork(c Config) (*network, error) {
 		display: newDisplay(c.Log),
 		phase:   phaseStarting,
 		poll:    pollEvery,
+		wan:     emulated,
 		limits:  make(map[*process]time.Time),
 	}
 	n.processes = make([]*process, len(n.members))
 	n.exits = make(chan exit, len(n.members)) // a member is started again once its end has been taken
+	if n.wan != nil {
+		n.useNamespaces()
+		return n, nil
+	}
 	if c.oneHost || !hasRegionHosts(c.Regions) {
 		return n, n.usePorts()
 	}
@@ -124,11 +143,7 @@ func (n *network) exited(e exit) {
 // state is what the display shows now.
 func (n *network) state() state {
 	now := time.Now()
-	var regions []string
-	for r := 1; r <= n.config.Regions; r++ {
-		regions = append(regions, regionName(r))
-	}
-	s := n.tally.state(regions, now)
+	s := n.tally.state(RegionNames(n.config.Regions), now)
 	s.elapsed, s.duration = now.Sub(n.started), n.config.Duration
 	s.phase, s.workers = n.phase, n.config.Workers
 	return s

@@ -14,21 +14,22 @@ const grain = 200 * time.Microsecond
 
 // pipe carries the bytes of one direction of one connection: what is written
 // passes the lane, travels for delay and can then be read. Its writer waits while
-// limit bytes are inside.
+// limit bytes are inside. Bytes never overtake each other.
 //
 // Writer and reader are one goroutine each at a time; deadlines, finish and abort
 // may come from any.
 type pipe struct {
-	lane   *lane
-	delay  time.Duration
-	limit  int // bytes inside before the writer waits
-	packet int // bytes that pass the lane as one piece
+	lane  *lane
+	delay time.Duration
+	limit int // bytes inside before the writer waits
+	piece int // bytes that pass the lane at once
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu: anything below has changed, or a timer has fired
 	data    ring
-	ready   int    // bytes at the head of data that have arrived
-	marks   []mark // of the bytes behind them, in order of arrival
+	ready   int       // bytes at the head of data that have arrived
+	marks   []mark    // of the bytes behind them, in order of arrival
+	latest  time.Time // arrival of any so far
 	arrival *time.Timer
 	writeBy deadline
 	readBy  deadline
@@ -43,8 +44,9 @@ type mark struct {
 	n           int
 }
 
-func newPipe(l Link, shared *lane) *pipe {
-	p := &pipe{lane: shared, delay: l.RTT / 2, limit: l.queue(), packet: l.packet()}
+func newPipe(shared *lane) *pipe {
+	l := shared.link
+	p := &pipe{lane: shared, delay: l.RTT / 2, limit: holds(l), piece: piece(l)}
 	p.changed.L = &p.mu
 	return p
 }
@@ -66,20 +68,24 @@ func (p *pipe) write(b []byte) (n int, err error) {
 		case p.writeBy.passed(now):
 			return n, os.ErrDeadlineExceeded
 		}
-		room := min(p.limit-p.data.n, p.packet, len(b)-n)
+		room := min(p.limit-p.data.n, p.piece, len(b)-n)
 		if room == 0 {
 			p.changed.Wait()
 			continue
 		}
 		p.data.put(b[n:n+room], p.limit)
-		p.mark(p.lane.pass(now, room).Add(p.delay), room)
+		p.mark(p.lane.pass(now, room), room)
 		n += room
 		p.changed.Broadcast()
 	}
 }
 
-// mark notes that n more bytes arrive at t.
+// mark notes that n more bytes arrive at t, or behind those that arrive later.
 func (p *pipe) mark(t time.Time, n int) {
+	if t.Before(p.latest) {
+		t = p.latest
+	}
+	p.latest = t
 	if last := len(p.marks) - 1; last >= 0 && t.Sub(p.marks[last].first) < grain {
 		p.marks[last].last = t
 		p.marks[last].n += n

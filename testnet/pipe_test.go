@@ -30,7 +30,7 @@ func TestRingAgainstABuffer(t *testing.T) {
 }
 
 func TestPipeAllocatesNothing(t *testing.T) {
-	p := newPipe(Link{0, 100_000 * mbit}, &lane{rate: 100_000 * mbit})
+	p := newPipe(&lane{link: linkOf(0, 100_000*mbit)})
 	b := make([]byte, 16<<10)
 	if n := testing.AllocsPerRun(500, func() {
 		_, _ = p.write(b)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"halos/wan"
 )
 
 func writeFile(t *testing.T, path, text string) {
@@ -62,7 +64,7 @@ func TestPortsTellTheRegion(t *testing.T) {
 	address := serve(t, "127.0.0.1", func(c net.Conn) {})
 	_, port, _ := net.SplitHostPort(address)
 	table := Ports{free[0]: 1, free[1]: 2}
-	d, err := NewDialer(listenAddr(addrPort("127.0.0.1", free[0])), Link{}, table)
+	d, err := NewDialer(listenAddr(addrPort("127.0.0.1", free[0])), wan.Links{}, table)
 	if err != nil || d.region != 1 {
 		t.Fatalf("dialler %+v, %v, want region 1", d, err)
 	}

@@ -59,9 +59,9 @@ type exit struct {
 	err     error
 }
 
-// start runs binary as member m. The end of the process goes to exits, which must
-// have room for it.
-func start(binary string, m member, args []string, dir string, exits chan<- exit) (*process, error) {
+// start runs binary as member m by launch, which starts a command. The end of the
+// process goes to exits, which must have room for it.
+func start(launch func(*exec.Cmd) error, binary string, m member, args []string, dir string, exits chan<- exit) (*process, error) {
 	p := &process{member: m, dir: dir}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("start %s: %w", m.name, err)
@@ -77,7 +77,7 @@ func start(binary string, m member, args []string, dir string, exits chan<- exit
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", m.name, err)
 	}
-	if err := p.cmd.Start(); err != nil {
+	if err := launch(p.cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", m.name, err)
 	}
 	go func() { exits <- exit{p, p.cmd.Wait()} }()

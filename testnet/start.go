@@ -67,7 +67,7 @@ func (n *network) start(i int, at *process) (*process, error) {
 		}
 	}
 	dir := filepath.Join(n.env.dir, m.name)
-	p, err := start(n.config.Binary, m, n.env.args(m, addr), dir, n.exits)
+	p, err := start(n.launcher(m), n.config.Binary, m, n.env.args(m, addr), dir, n.exits)
 	if err != nil {
 		return nil, err
 	}

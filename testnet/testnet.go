@@ -17,12 +17,16 @@ var ErrAborted = errors.New("aborted: the processes were killed before they had 
 // An error says that the run did not end as planned; the result is valid all the
 // same if anything was trained, else it is zero. The failure of one process is an
 // *ExitError.
-func Run(ctx context.Context, c Config) (Result, error) {
+func Run(ctx context.Context, c Config) (_ Result, err error) {
 	n, err := newNetwork(c)
 	if err != nil {
 		return Result{}, err
 	}
-	n.display.note("testnet of %d regions with %d workers each, link %v, in %s", c.Regions, c.Workers, c.Link, n.env.dir)
+	defer func() { err = errors.Join(err, n.close()) }()
+	n.display.note("testnet of %d regions with %d workers each, in %s", c.Regions, c.Workers, n.env.dir)
+	if err := n.describeLinks(); err != nil {
+		return Result{}, err
+	}
 	n.started = time.Now()
 	err = n.end(context.WithoutCancel(ctx), n.train(ctx))
 	n.tally.read()

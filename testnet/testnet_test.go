@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"halos/node"
+	"halos/wan"
 )
 
 // fakeConfig runs two regions of one worker with pretended nodes; what is shown
@@ -137,7 +138,7 @@ func TestRunTellsRegionsApartByPort(t *testing.T) {
 		t.Fatalf("table %v, %v, want 5 ports", ports, err)
 	}
 	args := arguments(t, c, "us-lps")
-	d, err := NewDialer(flag(args, "listen"), Link{}, ports)
+	d, err := NewDialer(flag(args, "listen"), wan.Links{}, ports)
 	if err != nil || d.region != 2 || flag(args, "link-ports") != filepath.Join(c.Dir, "ports") {
 		t.Errorf("us-lps was started with %q", args)
 	}
