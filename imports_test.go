@@ -21,11 +21,14 @@ var allowed = map[string][]string{
 	"halos/checkpoint": {"tensor"},
 	"halos/train":      {"tensor", "model", "optim", "data"},
 	"halos/roles":      {"tensor", "optim", "codec", "data"},
+	"halos/wan":        {},
 	"halos/wire":       {},
+	"halos/spool":      {"wire"},
+	"halos/stripes":    {},
 	"halos/bulk":       {"wire"},
 	"halos/job":        {"model", "optim", "codec", "data", "train", "roles"},
-	"halos/node":       {"job", "roles", "train", "wire", "bulk", "codec", "checkpoint", "tensor", "model", "data"},
-	"halos/testnet":    {"node", "wire", "job"},
+	"halos/node":       {"job", "roles", "train", "optim", "wire", "bulk", "spool", "stripes", "codec", "checkpoint", "tensor", "model", "data"},
+	"halos/testnet":    {"node", "wan", "wire", "job"},
 	"halos/sim":        {"job", "roles", "train", "optim", "codec", "data", "checkpoint", "tensor", "model"},
 }
 

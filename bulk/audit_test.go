@@ -6,7 +6,10 @@ import (
 
 // audit recounts what the receiver keeps count of.
 func (r *Receiver) audit() error {
-	out, sending, used := 0, 0, 0
+	out, sending, used, inMemory := 0, 0, 0, 0
+	for _, l := range r.lent {
+		used += l.bytes
+	}
 	for _, p := range r.order {
 		t := p.active
 		if !p.live && t == nil || len(p.queue) > MaxQueued || r.peers[p.name] != p {
@@ -15,11 +18,11 @@ func (r *Receiver) audit() error {
 		if t == nil {
 			continue
 		}
-		used += cap(t.frame)
-		if p.live {
+		used += t.bytes
+		if t.moving {
 			sending++
 		}
-		lacks := 0
+		lacks := t.pending
 		for i := range t.granted {
 			if t.lack.has(i) {
 				lacks++
@@ -28,15 +31,20 @@ func (r *Receiver) audit() error {
 		if lacks != t.out {
 			return fmt.Errorf("%s has %d chunks of credit out, counted as %d", p.name, lacks, t.out)
 		}
-		out += lacks
+		if t.moving {
+			out += lacks
+		}
+		inMemory += t.pending
 	}
 	switch {
 	case out != r.out || sending != r.sending || len(r.peers) != len(r.order):
 		return fmt.Errorf("%d chunks out to %d of %d peers, counted as %d to %d of %d", out, sending, len(r.peers), r.out, r.sending, len(r.order))
-	case out > r.cfg.ChunkBudget+minWindow*sending:
+	case out > r.cfg.ChunkBudget+minCredit*sending:
 		return fmt.Errorf("%d chunks of credit out, budget %d", out, r.cfg.ChunkBudget)
-	case used > r.slots.used || r.slots.used+r.slots.idle > r.slots.budget:
-		return fmt.Errorf("slots: %d bytes in transfers, %d lent, %d idle, budget %d", used, r.slots.used, r.slots.idle, r.slots.budget)
+	case len(r.queue) != inMemory+r.stray:
+		return fmt.Errorf("%d chunks in memory, counted as %d and %d", len(r.queue), inMemory, r.stray)
+	case used != r.used || used > r.cfg.SlotBudget:
+		return fmt.Errorf("%d bytes of slots, counted as %d, budget %d", used, r.used, r.cfg.SlotBudget)
 	}
 	return nil
 }

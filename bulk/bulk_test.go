@@ -58,6 +58,36 @@ func TestEveryFrameArrivesOnce(t *testing.T) {
 	}
 }
 
+// A frame of 10,000 chunks arrives over connections of which none lasts long, and
+// little of it is sent twice.
+func TestTenThousandChunksOverBreakingLinks(t *testing.T) {
+	c := testConfig
+	c.MaxFrame, c.SlotBudget = 10_000*testChunk, 10_000*testChunk
+	for _, tc := range []struct {
+		name  string
+		w     weather
+		twice float64 // share of chunks sent again, at most
+	}{
+		{"broken connections", weather{breaks: 0.6, stale: 0.5}, 0.05},
+		{"storm", storm, 0.2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(1, c, tc.w, broken{})
+			if err := w.run([][]int{{10_000 * testChunk}}); err != nil {
+				t.Fatal(err)
+			}
+			again := float64(w.sent-w.chunks) / float64(w.chunks)
+			t.Logf("%d connections, %.1f %% sent again", w.clients[0].epoch, 100*again)
+			if w.clients[0].epoch < 5 {
+				t.Errorf("%d connections are no trial", w.clients[0].epoch)
+			}
+			if again > tc.twice {
+				t.Errorf("%.3f of the chunks were sent again, want at most %.3f", again, tc.twice)
+			}
+		})
+	}
+}
+
 // Without loss no chunk is published twice, and of a broken connection only those
 // that were on their way.
 func TestNothingIsSentInVain(t *testing.T) {

@@ -32,35 +32,40 @@ func TestManyGoroutines(t *testing.T) {
 			all.Go(func() { validate(ctx, t, r, rng, topic) })
 		}
 		all.Go(func() { tick(ctx, r) })
+		all.Go(func() { work(ctx, r) })
 		senders := make(map[string]*Sender)
 		for i := range clients {
 			name, s := fmt.Sprint("client", i), newSender(testChunk)
 			senders[name] = s
 			all.Go(func() { publish(ctx, name, s, topic) })
 			for seq := range frames {
-				s.Offer(1, uint64(seq), frame(name, seq, 1+seq*80))
+				f := frame(name, seq, 1+seq*80)
+				s.Offer(1, uint64(seq), 1, len(f), solid{f}, time.Now())
 			}
 			reconnect(t, r, name, s)
 		}
 
 		arrived := make(map[string]bool)
 		for rng := rand.New(rand.NewPCG(9, 9)); len(arrived) < clients*frames; {
-			<-r.Ready()
+			select {
+			case <-r.Ready():
+			case <-r.Complete():
+			}
 			for _, e := range r.Events() {
-				s := senders[e.Peer]
-				switch {
-				case e.Err != nil:
+				if e.Err != nil {
 					t.Fatalf("transfer %d of %s: %v", e.Seq, e.Peer, e.Err)
-				case e.Frame != nil:
-					if want := frame(e.Peer, int(e.Seq), 1+int(e.Seq)*80); !bytes.Equal(e.Frame, want) {
-						t.Errorf("frame %d of %s differs", e.Seq, e.Peer)
-					}
-					arrived[fmt.Sprint(e.Peer, e.Seq)] = true
-					s.Forget(e.Seq)
-					r.Release(e.Frame)
-				default:
-					s.Credit(e.Send.GetCredit())
-					s.Missing(e.Send.GetMissing())
+				}
+				senders[e.Peer].Credit(e.Send.GetCredit(), time.Now())
+				senders[e.Peer].Missing(e.Send.GetMissing(), time.Now())
+			}
+			for _, a := range takeAll(r) {
+				if want := frame(a.Peer, int(a.Seq), 1+int(a.Seq)*80); !bytes.Equal(a.held(), want) {
+					t.Errorf("frame %d of %s differs", a.Seq, a.Peer)
+				}
+				arrived[fmt.Sprint(a.Peer, a.Seq)] = true
+				senders[a.Peer].Forget(a.Seq)
+				if err := r.Release(a.Slot); err != nil {
+					t.Error(err)
 				}
 			}
 			if rng.IntN(10) == 0 {
@@ -79,7 +84,11 @@ func TestManyGoroutines(t *testing.T) {
 // publish is the goroutine of a client that feeds its topic.
 func publish(ctx context.Context, name string, s *Sender, topic chan<- post) {
 	for {
-		if chunk, ok := s.Next(); ok {
+		chunk, err := s.Next(time.Now())
+		if err != nil {
+			panic(err) // the sources are in memory
+		}
+		if chunk != nil {
 			select {
 			case topic <- post{name, chunk}:
 			case <-ctx.Done():
@@ -112,6 +121,18 @@ func validate(ctx context.Context, t *testing.T, r *Receiver, rng *rand.Rand, to
 	}
 }
 
+// work is the goroutine that stores.
+func work(ctx context.Context, r *Receiver) {
+	for {
+		select {
+		case <-r.Arrived():
+			r.Work()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func tick(ctx context.Context, r *Receiver) {
 	ticker := time.NewTicker(testConfig.RepairAfter / 5)
 	defer ticker.Stop()
@@ -127,8 +148,16 @@ func tick(ctx context.Context, r *Receiver) {
 
 func reconnect(t *testing.T, r *Receiver, name string, s *Sender) {
 	r.Drop(name)
-	for _, a := range s.Reset(0) {
+	s.Reset(time.Now())
+	for seq := range uint64(30) {
+		a, l, known := s.Again(1, seq, time.Now())
+		if !known {
+			continue
+		}
 		if err := r.Announce(name, a, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Seal(name, l, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,14 +12,14 @@ import (
 func TestTransfersOfAPeerComeInTurn(t *testing.T) {
 	r, f := offeredTo(t, testConfig, 2)
 	g := frame("a", 6, 10)
-	if err := r.Announce("a", announce(1, 6, g), start); err != nil {
+	if err := offerTo(r, "a", 1, 6, g); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, r, "a credit 2")
+	expect(t, r, "a credit 2 of 0")
 	bring(t, r, f, start, 1, 0)
-	events := expect(t, r, "a frame 5, a credit 1")
-	if !bytes.Equal(events[0].Frame, f) || events[0].Session != 1 {
-		t.Errorf("got another frame, session %d", events[0].Session)
+	_, frames := expect(t, r, "a credit 2 of 2, a credit 1 of 0, a frame 5")
+	if !bytes.Equal(frames[0].held(), f) || frames[0].Session != 1 {
+		t.Errorf("got another frame, session %d", frames[0].Session)
 	}
 	if err := r.Chunk("a", message(1, 5, 0, f), start); !errors.Is(err, ErrDuplicate) {
 		t.Errorf("late chunk: got %v, want ErrDuplicate", err)
@@ -27,7 +27,7 @@ func TestTransfersOfAPeerComeInTurn(t *testing.T) {
 	if err := r.Chunk("a", message(1, 6, 0, g), start); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, r, "a frame 6")
+	expect(t, r, "a credit 1 of 1, a frame 6")
 	expect(t, r, "")
 }
 
@@ -35,25 +35,74 @@ func TestCreditIsSharedFairly(t *testing.T) {
 	c := testConfig
 	c.ChunkBudget = 12
 	r, f := offeredTo(t, c, 40)
-	expect(t, r, "a credit 12")
+	expect(t, r, "a credit 12 of 0")
 	for _, other := range []string{"b", "c"} {
-		if err := r.Announce(other, announce(1, 5, f), start); err != nil {
+		if err := offerTo(r, other, 1, 5, f); err != nil {
 			t.Fatal(err)
 		}
 	}
-	expect(t, r, "b credit 2, c credit 2") // the budget is out, two are everybody's
+	expect(t, r, "b credit 4 of 0, c credit 4 of 0") // what everybody has
 	for i := range 8 {
 		bring(t, r, f, start, i)
 	}
-	expect(t, r, "") // a is down to its third of 4
+	expect(t, r, "a credit 20 of 8") // nobody else sends
 	for _, other := range []string{"b", "c"} {
-		if err := r.Chunk(other, message(1, 5, 0, f), start); err != nil {
+		for i := range minCredit {
+			if err := r.Chunk(other, message(1, 5, i, f), start); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	expect(t, r, "b credit 8 of 4, c credit 8 of 4")
+	for _, other := range []string{"b", "c"} {
+		if err := r.Chunk(other, message(1, 5, minCredit, f), start); err != nil {
 			t.Fatal(err)
 		}
 	}
-	expect(t, r, "b credit 5, c credit 5")
+	expect(t, r, "b credit 9 of 5, c credit 9 of 5") // now they have a part, of which nothing is left yet
+	for i := range 8 {
+		bring(t, r, f, start, 8+i)
+	}
+	expect(t, r, "a credit 20 of 16") // a is down to its third of 4
 	r.Drop("b")
-	expect(t, r, "a credit 14, c credit 7") // halves of 6
+	expect(t, r, "a credit 22 of 16, c credit 11 of 5") // halves of 6
+}
+
+// Whoever sends a little and stops has no part in the budget any more.
+func TestAPartInTheBudgetIsLost(t *testing.T) {
+	c := testConfig
+	c.ChunkBudget = 12
+	r, f := offeredTo(t, c, 40)
+	expect(t, r, "a credit 12 of 0")
+	if err := offerTo(r, "b", 1, 5, f); err != nil {
+		t.Fatal(err)
+	}
+	for i := range minCredit {
+		if err := r.Chunk("b", message(1, 5, i, f), start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Work()
+	if err := r.Chunk("b", message(1, 5, minCredit, f), start); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, r, "b credit 9 of 5")
+	bring(t, r, f, start, 0, 1, 2, 3, 4, 5, 6)
+	expect(t, r, "a credit 13 of 7") // half of the budget
+	for spans := range 2 {
+		later := start.Add(time.Duration(spans+1) * recentSpan)
+		for i := range minCredit + 1 {
+			bring(t, r, f, later, 7+5*spans+i)
+		}
+		r.Tick(later)
+	}
+	if r.peers["b"].active.moving || !r.peers["a"].active.moving {
+		t.Errorf("b has a part: %v, a: %v", r.peers["b"].active.moving, r.peers["a"].active.moving)
+	}
+	r.Work()
+	if got := r.peers["a"].active.out; got != c.ChunkBudget {
+		t.Errorf("a has %d chunks of credit out, want the whole budget of %d", got, c.ChunkBudget)
+	}
 }
 
 func TestRepair(t *testing.T) {
@@ -63,17 +112,17 @@ func TestRepair(t *testing.T) {
 	t.Run("overtaken chunks", func(t *testing.T) {
 		r, f := offeredTo(t, c, 30)
 		bring(t, r, f, start, 0, 1, 3, 5)
-		expect(t, r, "a credit 24")
+		expect(t, r, "a credit 24 of 4")
 		bring(t, r, f, start.Add(400*time.Millisecond), 6, 9)
 		tick(r, 499)
-		expect(t, r, "a credit 26")
+		expect(t, r, "a credit 26 of 6")
 		tick(r, 500)
 		expect(t, r, "a missing 2:65 #1") // 2, 4, 7 and 8
 	})
 	t.Run("a probe where nothing arrives", func(t *testing.T) {
 		r, f := offeredTo(t, c, 30)
 		bring(t, r, f, start, 0, 1, 2, 3, 4, 5, 6, 7)
-		expect(t, r, "a credit 28")
+		expect(t, r, "a credit 28 of 8")
 		tick(r, 500)
 		expect(t, r, "a missing 2:c0 #1") // 8 and 9
 		tick(r, 1400)
@@ -87,7 +136,7 @@ func TestRepair(t *testing.T) {
 		if err := r.Chunk("a", again, start.Add(1600*time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
-		expect(t, r, "a missing 4:e0ffff #3, a credit 29") // the probe came: 9 to 27 are lost as well
+		expect(t, r, "a missing 4:e0ffff #3, a credit 29 of 9") // the probe came: 9 to 27 are lost as well
 		tick(r, 2100)
 		expect(t, r, "a missing 3:c0 #4") // patience is back
 	})
@@ -98,31 +147,31 @@ func TestResume(t *testing.T) {
 	c.ChunkBudget = 4
 	r, f := offeredTo(t, c, 10)
 	bring(t, r, f, start, 0, 1, 3)
-	expect(t, r, "a credit 7")
+	expect(t, r, "a credit 7 of 3")
 	r.Drop("a")
 	if err := r.Chunk("a", message(1, 5, 2, f), start); !errors.Is(err, ErrUnannounced) {
 		t.Errorf("chunk of a dropped peer: got %v, want ErrUnannounced", err)
 	}
 	expect(t, r, "")
-	if err := r.Announce("a", announce(1, 5, f), start); err != nil {
+	if err := offerTo(r, "a", 1, 5, f); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, r, "a missing 0:f403 #1, a credit 7") // 2 and 4 to 9 lack; 2, 4, 5, 6 have credit
+	expect(t, r, "a missing 0:f403 #1, a credit 7 of 3") // 2 and 4 to 9 lack; 2, 4, 5, 6 have credit
 	bring(t, r, f, start, 2, 4, 5, 6)
-	expect(t, r, "a credit 10")
+	expect(t, r, "a credit 10 of 7")
 	bring(t, r, f, start, 9, 8, 7)
-	expect(t, r, "a frame 5")
+	expect(t, r, "a credit 10 of 10, a frame 5")
 }
 
 func TestAnotherFrameInsteadOfAResume(t *testing.T) {
 	r, f := offeredTo(t, testConfig, 10)
 	bring(t, r, f, start, 0)
 	r.Drop("a")
-	if err := r.Announce("a", announce(2, 1, f), start); err != nil {
+	if err := offerTo(r, "a", 2, 1, f); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, r, "a credit 10")
-	if got, want := r.slots.used, 10*testChunk; got != want {
+	expect(t, r, "a credit 4 of 0")
+	if got, want := r.used, 10*testChunk; got != want {
 		t.Errorf("%d bytes of slots taken, want %d", got, want)
 	}
 }
@@ -131,12 +180,12 @@ func TestGiveUp(t *testing.T) {
 	late := start.Add(testConfig.GiveUpAfter)
 	t.Run("a live peer", func(t *testing.T) {
 		r, f := offeredTo(t, testConfig, 10)
-		if err := r.Announce("a", announce(1, 6, f), start); err != nil {
+		if err := offerTo(r, "a", 1, 6, f); err != nil {
 			t.Fatal(err)
 		}
-		expect(t, r, "a credit 10")
+		expect(t, r, "a credit 10 of 0")
 		r.Tick(late)
-		events := expect(t, r, "a failed 5, a credit 10")
+		events, _ := expect(t, r, "a failed 5, a credit 4 of 0")
 		if !errors.Is(events[0].Err, ErrStalled) {
 			t.Errorf("got %v, want ErrStalled", events[0].Err)
 		}
@@ -151,8 +200,8 @@ func TestGiveUp(t *testing.T) {
 		}
 		r.Tick(late)
 		expect(t, r, "")
-		if len(r.peers) != 0 || r.slots.used != 0 {
-			t.Errorf("%d peers and %d bytes are left", len(r.peers), r.slots.used)
+		if len(r.peers) != 0 || r.used != 0 {
+			t.Errorf("%d peers and %d bytes are left", len(r.peers), r.used)
 		}
 	})
 }
@@ -163,13 +212,13 @@ func TestASlotKeptForADroppedPeerGivesWay(t *testing.T) {
 	r, f := offeredTo(t, c, 40)
 	bring(t, r, f, start, 0)
 	for _, p := range []string{"b", "c"} {
-		if err := r.Announce(p, announce(1, 1, f), start); err != nil {
+		if err := offerTo(r, p, 1, 1, f); err != nil {
 			t.Fatal(err)
 		}
 	}
-	expect(t, r, "a credit 33, b credit 2") // c waits for a slot
+	expect(t, r, "a credit 33 of 1, b credit 4 of 0") // c waits for a slot
 	r.Drop("a")
-	expect(t, r, "b credit 16, c credit 16")
+	expect(t, r, "c credit 4 of 0")
 	if r.peers["a"] != nil {
 		t.Error("a is still known")
 	}

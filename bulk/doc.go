@@ -1,23 +1,26 @@
 // Package bulk moves frames reliably over a channel that loses messages, in
 // chunks, with feedback over a second channel that does not: deltas over a
-// pubsub topic, feedback on the ack stream.
+// pubsub topic with feedback on the ack stream, models over a stream of their own.
 //
-//	client                                          server
-//	Sender.Offer        -- Announce (ack stream) -> Receiver.Announce    a slot is reserved
-//	Sender.Credit      <- Credit (ack stream) --    Receiver.Events      from one budget over all clients
-//	Sender.Next         -- chunk (delta topic) ->   Receiver.Chunk       checked, copied into the slot, hashed
-//	Sender.Missing     <- Missing (ack stream) --   Receiver.Tick        what did not arrive in time
-//	                                                Receiver.Events      the whole frame, once its SHA-256 matches
-//	Sender.Forget      <- Marks (ack stream) --                          what the server decided
+//	Sender                                                Receiver
+//	Offer, Reset      -- Announce (stream)          ->  Announce       a slot is reserved
+//	Credit           <-  Credit (stream)            --  Events         from one budget over all senders; acknowledges
+//	Next              -- chunk (topic)              ->  Chunk          checked and kept in memory
+//	                                                    Work           put into the slot, hashed
+//	Missing          <-  Missing (stream)           --  Tick, Events   what did not arrive in time
+//	Seal              -- Seal (stream)              ->  Seal           the SHA-256, once the sender knows it
+//	                                                    Take           the whole frame, once its SHA-256 matches
+//	Forget           <-  Marks (stream)             --                 what the receiver's owner decided
 //
-// Both ends are state machines without I/O, clock or goroutine of their own. Any
-// goroutine may call them; each holds one mutex for no longer than it takes to
-// copy a chunk and its checksum.
+// Both ends are state machines without clock or goroutine of their own; what reads
+// and writes frames is handed in. Any goroutine may call them; each holds one mutex
+// for no longer than it takes to look a chunk up. Reading, writing and hashing
+// happen without it.
 //
-// Chunks of one transfer go out in order and never beyond the credit given.
-// Every bit of a Missing tells the truth: set, the receiver lacks that chunk;
-// clear, it holds it. So one message asks for repairs and resumes a transfer
-// after a lost connection.
+// Chunks of one transfer go out in order, never beyond the credit given nor beyond
+// the sender's window (pace.go). Every bit of a Missing tells the truth: set, the
+// receiver lacks that chunk; clear, it holds it. So one message asks for repairs and
+// resumes a transfer after a lost connection.
 package bulk
 
 // MaxQueued is how many announced transfers of one sender a Receiver remembers.

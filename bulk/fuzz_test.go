@@ -15,7 +15,7 @@ func FuzzReceiver(f *testing.F) {
 		c := testConfig
 		c.SlotBudget = 2 * c.MaxFrame
 		r, now := newReceiver(c, testChunk), start
-		var lent [][]byte
+		var lent []Slot
 		for len(ops) >= 3 {
 			op, x, y := ops[0], ops[1], int(ops[2])
 			ops = ops[3:]
@@ -24,6 +24,9 @@ func FuzzReceiver(f *testing.F) {
 			switch op & 7 {
 			case 0:
 				_ = r.Announce(name, announce(uint64(op>>6), uint64(x), body), now)
+				if y&1 != 0 {
+					_ = r.Seal(name, sealOf(uint64(op>>6), uint64(x), body), now)
+				}
 			case 1, 2, 3:
 				_ = r.Chunk(name, message(uint64(op>>6), uint64(x), y%((len(body)+testChunk-1)/testChunk), body), now)
 			case 4:
@@ -35,17 +38,21 @@ func FuzzReceiver(f *testing.F) {
 				r.Tick(now)
 			case 7:
 				if len(lent) > 0 {
-					r.Release(lent[0])
+					if err := r.Release(lent[0]); err != nil {
+						t.Fatal(err)
+					}
 					lent = lent[1:]
 				}
 			}
-			for _, e := range r.Events() {
-				if e.Frame != nil {
-					if len(e.Frame) > c.MaxFrame || slices.ContainsFunc(lent, func(b []byte) bool { return &b[0] == &e.Frame[0] }) {
-						t.Fatalf("frame of %d bytes, or lent already", len(e.Frame))
-					}
-					lent = append(lent, e.Frame)
+			if y&2 != 0 {
+				r.Work()
+			}
+			r.Events()
+			for _, a := range takeAll(r) {
+				if len(a.held()) > c.MaxFrame || slices.Contains(lent, a.Slot) {
+					t.Fatalf("frame of %d bytes, or lent already", len(a.held()))
 				}
+				lent = append(lent, a.Slot)
 			}
 			if err := r.audit(); err != nil {
 				t.Fatal(err)

@@ -1,18 +1,24 @@
 package bulk
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"time"
 
 	"halos/wire"
 )
 
-// Chunk takes a message of the delta topic into the slot of its transfer; it
-// keeps no reference to it. The error is a verdict: count it, name it, go on.
-//
-// The call that brings the next chunk in order also hashes it, and all that wait
-// behind it.
+// arrival is a chunk that has arrived and is not yet in its slot.
+type arrival struct {
+	p     *peer
+	t     *transfer
+	index int
+	epoch int // of the credit it came on
+	bytes []byte
+}
+
+// Chunk takes a message of the topic, which is the receiver's from now on. It does
+// not wait for anything: Work puts the chunk into the slot of its transfer. The
+// error is a verdict: count it, name it, go on.
 func (r *Receiver) Chunk(from string, message []byte, now time.Time) error {
 	c, err := wire.ParseChunk(message)
 	if err != nil {
@@ -24,7 +30,8 @@ func (r *Receiver) Chunk(from string, message []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Verify(); err != nil {
+	sum, err := c.Verify()
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 
@@ -36,13 +43,15 @@ func (r *Receiver) Chunk(from string, message []byte, now time.Time) error {
 		return err
 	}
 	t := p.active
-	t.place(c, r.now)
-	r.out--
+	t.accept(int(c.Index), sum, r.now)
+	r.queue = append(r.queue, arrival{p, t, int(c.Index), t.epoch, c.Payload})
 	if t.settle(c) {
 		p.patience = t.before
 	}
-	r.grow(p)
-	r.hash(p, t)
+	if t.asking {
+		r.touch(p)
+	}
+	signal(r.arrived)
 	return nil
 }
 
@@ -53,8 +62,8 @@ func (r *Receiver) expect(from string, c wire.Chunk) (*peer, error) {
 		return nil, ErrUnannounced
 	}
 	t, i := p.active, int(c.Index)
-	if t == nil || t.session != c.Session || t.seq != c.Seq {
-		if p.arrived.bytes > 0 && p.arrived.session == c.Session && p.arrived.seq == c.Seq {
+	if t == nil || !t.names(c.Session, c.Seq) {
+		if p.got.bytes > 0 && p.got.names(c.Session, c.Seq) {
 			return nil, ErrDuplicate
 		}
 		return nil, ErrUnannounced
@@ -70,51 +79,109 @@ func (r *Receiver) expect(from string, c wire.Chunk) (*peer, error) {
 	return p, nil
 }
 
-// hash adds to the sum of t what it holds in order, without the lock, and hands
-// the frame out when that is all of it. One goroutine at a time does so for a
-// transfer; what others place meanwhile falls to it.
-func (r *Receiver) hash(p *peer, t *transfer) {
-	if t.hashing {
-		return
-	}
-	t.hashing = true
-	for !t.dead {
-		part := t.frame[t.hashed:min(t.low*t.chunk, t.bytes)]
-		if len(part) == 0 {
-			break
-		}
-		t.hashed += len(part)
-		r.mu.Unlock()
-		t.sum.Write(part)
-		r.mu.Lock()
-	}
-	t.hashing = false
-	switch {
-	case t.dead:
-		r.slots.put(t.frame)
-		r.start()
-	case t.hashed == t.bytes:
-		r.finish(p, t)
+// Work makes room for the transfers whose turn has come, puts what has arrived into
+// its slot, and closes slots that nobody needs. It returns when nothing of that is
+// left to do now. One goroutine calls it.
+func (r *Receiver) Work() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.tidy() || r.open() || r.store() {
 	}
 }
 
-// finish hands out a frame whose chunks all arrived, or asks for them all again
-// if they do not add up to what was announced.
+// tidy closes a slot.
+func (r *Receiver) tidy() bool {
+	n := len(r.closing)
+	if n == 0 {
+		return false
+	}
+	s := r.closing[n-1]
+	r.closing = r.closing[:n-1]
+	r.mu.Unlock()
+	_ = s.Close() // what was in it is of no use
+	r.mu.Lock()
+	return true
+}
+
+// store puts the next chunk away.
+func (r *Receiver) store() bool {
+	if len(r.queue) == 0 {
+		r.queue = nil
+		return false
+	}
+	a := r.queue[0]
+	r.queue[0] = arrival{}
+	r.queue = r.queue[1:]
+	t := a.t
+	dead := t.dead
+	var err error
+	if !dead {
+		t.busy = true
+		r.mu.Unlock()
+		_, err = t.slot.WriteAt(a.bytes, int64(a.index*t.chunk))
+		r.mu.Lock()
+		t.busy = false
+	}
+	if a.epoch == t.epoch {
+		t.pending--
+		t.out--
+		if t.moving {
+			r.out--
+		}
+	} else {
+		r.stray--
+	}
+	switch {
+	case dead:
+	case t.dead: // cancelled meanwhile
+		r.discard(t.slot, t.bytes)
+	case err != nil:
+		r.fail(a.p, fmt.Errorf("%w: %w", ErrSlot, err))
+	default:
+		t.held, t.last = t.held+1, a.index
+		if a.epoch == t.epoch {
+			r.moved(t)
+		}
+		if a.p.live {
+			r.grow(a.p)
+		}
+		r.finish(a.p, t)
+	}
+	return true
+}
+
+// finish hands out a frame that is whole, or asks for all of it again if its chunks
+// do not add up to what was announced.
 func (r *Receiver) finish(p *peer, t *transfer) {
-	if [sha256.Size]byte(t.sum.Sum(nil)) == t.sha256 {
-		p.arrived = t.offer
-		r.emit(Event{Peer: p.name, Session: t.session, Seq: t.seq, Frame: t.frame})
-		r.end(p)
+	if !t.sealed || t.busy || t.held < t.count {
+		return
+	}
+	if r.matches(t) {
+		p.got = t.offer
+		r.lent[t.slot] = loan{p.name, t.offer}
+		r.whole = append(r.whole, Arrival{Peer: p.name, Session: t.session, Seq: t.seq, Bytes: t.bytes, Slot: t.slot, chunk: t.chunk, sums: t.sums})
+		signal(r.complete)
+		if p.live {
+			r.emit(p.acknowledge(t.offer, t.count))
+		}
+		r.detach(p)
+		r.wait(p)
+		r.remove(p)
 		return
 	}
 	if t.mismatches++; t.mismatches > maxMismatches || !p.live {
 		r.fail(p, ErrHash)
 		return
 	}
-	r.out -= t.withdraw()
-	t.restart()
+	r.withdraw(t)
+	t.restart(r.now)
 	t.told = t.count
-	t.progress, t.since = r.now, r.now
 	t.ask(0, t.count)
 	r.grow(p)
+}
+
+// acknowledge is a Credit that says that all chunks of o are held.
+func (p *peer) acknowledge(o offer, count int) Event {
+	c := &wire.Credit{Session: o.session, Seq: o.seq, Upto: uint32(count), Held: uint32(count), Last: uint32(count)}
+	return Event{Peer: p.name, Session: o.session, Seq: o.seq, Send: &wire.ToClient{Body: &wire.ToClient_Credit{Credit: c}}}
 }

@@ -1,7 +1,6 @@
 package bulk
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -15,8 +14,19 @@ import (
 var start = time.Unix(1000, 0)
 
 func announce(session, seq uint64, frame []byte) *wire.Announce {
-	sum := sha256.Sum256(frame)
-	return &wire.Announce{Session: session, Seq: seq, Bytes: uint64(len(frame)), Sha256: sum[:]}
+	return &wire.Announce{Session: session, Seq: seq, Bytes: uint64(len(frame)), Id: frameID(frame)}
+}
+
+// offerTo announces and seals a frame, and lets the receiver make room for it.
+func offerTo(r *Receiver, from string, session, seq uint64, frame []byte) error {
+	if err := r.Announce(from, announce(session, seq, frame), start); err != nil {
+		return err
+	}
+	if err := r.Seal(from, sealOf(session, seq, frame), start); err != nil {
+		return err
+	}
+	r.Work()
+	return nil
 }
 
 // message is chunk i of a frame.
@@ -33,13 +43,18 @@ func message(session, seq uint64, i int, frame []byte) []byte {
 }
 
 // offeredTo returns a receiver to which "a" has announced a frame of the given
-// number of whole chunks as 1/5.
+// number of whole chunks as 1/5, and which has seen its chunks come.
 func offeredTo(t *testing.T, c Config, chunks int) (*Receiver, []byte) {
 	t.Helper()
 	r := newReceiver(c, testChunk)
 	f := frame("a", 5, chunks*testChunk)
-	if err := r.Announce("a", announce(1, 5, f), start); err != nil {
+	if err := offerTo(r, "a", 1, 5, f); err != nil {
 		t.Fatal(err)
+	}
+	if p := r.peers["a"]; p.active != nil {
+		p.active.recent[0] = minCredit + 1
+		r.flow(p.active, true)
+		r.grow(p)
 	}
 	return r, f
 }
@@ -52,40 +67,56 @@ func bring(t *testing.T, r *Receiver, f []byte, now time.Time, chunks ...int) {
 			t.Fatalf("chunk %d: %v", i, err)
 		}
 	}
+	r.Work()
 	if err := r.audit(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// script renders events: "a credit 8", "a missing 0:05 #1", "a frame 5", "a failed 5".
-func script(events []Event) string {
+// script renders what the receiver has for its owner: "a credit 8 of 3" where 3 are
+// acknowledged, "a missing 0:05 #1", "a failed 5", "a waits 5", "a frame 5".
+func script(events []Event, frames []Arrival) string {
 	var lines []string
 	for _, e := range events {
-		line := fmt.Sprintf("%s frame %d", e.Peer, e.Seq)
+		line := fmt.Sprintf("%s waits %d", e.Peer, e.Seq)
 		if e.Err != nil {
 			line = fmt.Sprintf("%s failed %d", e.Peer, e.Seq)
 		}
 		if m := e.Send.GetCredit(); m != nil {
-			line = fmt.Sprintf("%s credit %d", e.Peer, m.Upto)
+			line = fmt.Sprintf("%s credit %d of %d", e.Peer, m.Upto, m.Held)
 		}
 		if m := e.Send.GetMissing(); m != nil {
 			line = fmt.Sprintf("%s missing %d:%s #%d", e.Peer, m.First, hex.EncodeToString(m.Bits), m.Attempt)
 		}
 		lines = append(lines, line)
 	}
+	for _, a := range frames {
+		lines = append(lines, fmt.Sprintf("%s frame %d", a.Peer, a.Seq))
+	}
 	return strings.Join(lines, ", ")
 }
 
-func expect(t *testing.T, r *Receiver, want string) []Event {
+func takeAll(r *Receiver) (all []Arrival) {
+	for {
+		a, ok := r.Take()
+		if !ok {
+			return all
+		}
+		all = append(all, a)
+	}
+}
+
+func expect(t *testing.T, r *Receiver, want string) ([]Event, []Arrival) {
 	t.Helper()
-	events := r.Events()
-	if got := script(events); got != want {
+	r.Work()
+	events, frames := r.Events(), takeAll(r)
+	if got := script(events, frames); got != want {
 		t.Fatalf("got  %s\nwant %s", got, want)
 	}
 	if err := r.audit(); err != nil {
 		t.Fatal(err)
 	}
-	return events
+	return events, frames
 }
 
 func TestAnnounceRefuses(t *testing.T) {
@@ -98,9 +129,8 @@ func TestAnnounceRefuses(t *testing.T) {
 		{"nothing", &wire.Announce{}, ErrGarbage},
 		{"nil", nil, ErrGarbage},
 		{"an empty frame", announce(1, 1, nil), ErrGarbage},
-		{"half a SHA-256", &wire.Announce{Bytes: 10, Sha256: make([]byte, 16)}, ErrGarbage},
 		{"a byte too many", announce(1, 1, make([]byte, testConfig.MaxFrame+1)), ErrTooLarge},
-		{"bytes wrap an int", &wire.Announce{Bytes: 1 << 63, Sha256: make([]byte, 32)}, ErrTooLarge},
+		{"bytes wrap an int", &wire.Announce{Bytes: 1 << 63}, ErrTooLarge},
 		{"the largest", announce(1, 1, make([]byte, testConfig.MaxFrame)), nil},
 		{"one byte", announce(1, 2, f[:1]), nil},
 	} {
@@ -123,6 +153,7 @@ func TestAnnouncesAreBounded(t *testing.T) {
 		if err := r.Announce("a", announce(1, seq, f), start); err != nil {
 			t.Fatalf("announce %d: %v", seq, err)
 		}
+		r.Work()
 	}
 	if err := r.Announce("a", announce(1, MaxQueued+1, f), start); !errors.Is(err, ErrBusy) {
 		t.Errorf("one more: got %v, want ErrBusy", err)
@@ -149,16 +180,18 @@ func TestAnnouncesAreBounded(t *testing.T) {
 func TestReleasePanicsOnWhatIsNotLent(t *testing.T) {
 	r, f := offeredTo(t, testConfig, 1)
 	bring(t, r, f, start, 0)
-	lent := r.Events()[0].Frame
-	r.Release(lent)
-	for name, b := range map[string][]byte{"a foreign frame": make([]byte, testChunk), "a frame released already": lent, "nil": nil} {
+	lent := takeAll(r)[0].Slot
+	if err := r.Release(lent); err != nil || !lent.(*cell).closed {
+		t.Errorf("got %v, closed %v", err, lent.(*cell).closed)
+	}
+	for name, b := range map[string]Slot{"a foreign slot": &cell{}, "one released already": lent, "nil": nil} {
 		func() {
 			defer func() {
 				if recover() == nil {
 					t.Errorf("%s: got no panic", name)
 				}
 			}()
-			r.Release(b)
+			_ = r.Release(b) // it panics
 		}()
 	}
 }

@@ -2,15 +2,29 @@ package bulk
 
 import (
 	"cmp"
-	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"halos/wire"
 )
 
-// Sender holds the frames on offer to one server and says which chunk to publish
-// next. The zero value is not ready: see NewSender.
+// Source is the bytes of a frame, which may still be growing.
+type Source interface {
+	io.ReaderAt
+	Len() int                        // bytes that can be read, from the start; never shrinks
+	Sum() (sum [32]byte, whole bool) // SHA-256, once the frame is whole
+	Close() error                    // the sender needs it no more
+}
+
+// ErrGreedy is a receiver that asks for the same chunks again and again: leave it.
+var ErrGreedy = errors.New("asks for the same chunks again and again")
+
+// Sender holds the frames on offer to one server, over all connections to it, and
+// says which chunk to publish next. The zero value is not ready: see NewSender.
 type Sender struct {
 	chunk int
 	ready chan struct{}
@@ -18,96 +32,131 @@ type Sender struct {
 	mu      sync.Mutex
 	session uint64
 	offers  []*offered // ascending seq
+	pace    pace       // of the connection
+	heard   time.Time  // when feedback has come last
 }
 
 // offered is a frame on its way out. Chunks below upto have credit; those in due
 // are to be published, with round and attempt in their header.
 type offered struct {
-	seq     uint64
-	frame   []byte
-	sha256  [32]byte
-	count   int
-	due     set
-	upto    int
-	round   uint16
-	attempt uint16
+	seq, id   uint64
+	bytes     int
+	src       Source
+	count     int  // of chunks
+	announced bool // on this connection
+	due       set
+	upto      int
+	round     uint16
+	attempt   uint16
+
+	left      []departure // [count] the last publication of each chunk
+	sent      set         // published on this connection and not lost, or held already
+	flown     int         // size of sent
+	held      int         // chunks that the receiver has acknowledged
+	published int         // chunks, repairs too, since the offer
+	users     int         // goroutines that read src
+	gone      bool        // forgotten: the last of them closes it
 }
 
 // NewSender returns a sender with nothing on offer.
 func NewSender() *Sender { return newSender(wire.ChunkBytes) }
 
-func newSender(chunk int) *Sender { return &Sender{chunk: chunk, ready: make(chan struct{}, 1)} }
+func newSender(chunk int) *Sender {
+	return &Sender{chunk: chunk, ready: make(chan struct{}, 1), pace: newPace(chunk)}
+}
 
-// Offer adds a frame, which must have at least one byte and stays unchanged
-// until Forget, and returns what to announce. It makes a pass over the frame to
-// hash it. A frame offered before under the same seq is replaced; frames of
+// Offer adds a frame of the given bytes, at least one, and returns what to announce.
+// id is drawn at random for each frame. The sender closes src once it has no more
+// use for it. A frame offered before under the same seq is replaced; frames of
 // another session are dropped.
-func (s *Sender) Offer(session, seq uint64, frame []byte) *wire.Announce {
-	o := &offered{seq: seq, frame: frame, sha256: sha256.Sum256(frame), count: (len(frame) + s.chunk - 1) / s.chunk}
-	o.due = full(o.count)
+func (s *Sender) Offer(session, seq, id uint64, bytes int, src Source, now time.Time) *wire.Announce {
+	count := (bytes + s.chunk - 1) / s.chunk
+	o := &offered{
+		seq: seq, id: id, bytes: bytes, src: src, count: count, announced: true,
+		due: full(count), sent: make(set, (count+63)/64), left: make([]departure, count),
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if session != s.session {
-		s.session, s.offers = session, nil
+		s.drop(len(s.offers))
+		s.session = session
 	}
 	i, found := s.find(seq)
 	if found {
 		o.round = s.offers[i].round + 1
+		s.offers[i].leave()
 		s.offers[i] = o
 	} else {
 		s.offers = slices.Insert(s.offers, i, o)
 	}
+	s.heard = now
 	return s.announce(o)
 }
 
-// Reset takes back what it published of the offers from seq on, as if they were
-// new, and returns their announces in order: with 0 after a reconnect, or with
-// the seq that the server's marks want. Until the announces are sent, nothing may
-// be read from the new ack stream.
-func (s *Sender) Reset(seq uint64) []*wire.Announce {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, _ := s.find(seq)
-	var announces []*wire.Announce
-	for _, o := range s.offers[i:] {
-		o.due.fill(o.count)
-		o.upto = 0
-		o.round++
-		o.attempt = 0
-		announces = append(announces, s.announce(o))
-	}
-	return announces
-}
+// Grown says that a source has more bytes than before.
+func (s *Sender) Grown() { s.signal() }
 
-// Credit allows chunks of an offer to be published; one that allows fewer than
-// the last takes them back. Credit for what is not on offer is ignored.
-func (s *Sender) Credit(c *wire.Credit) {
+// Reset begins a new connection: nothing is known of what the receiver holds, and
+// nothing goes out before Again.
+func (s *Sender) Reset(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := s.named(c.GetSession(), c.GetSeq()); o != nil {
-		o.upto = int(min(uint64(c.GetUpto()), uint64(o.count)))
-		s.signal()
+	s.pace, s.heard = newPace(s.chunk), now
+	for _, o := range s.offers {
+		o.announced = false
+		o.renew()
 	}
 }
 
-// Missing says which chunks of an offer the receiver holds and which it lacks.
-func (s *Sender) Missing(m *wire.Missing) {
+// renew takes back what has been published of o, as if it were new.
+func (o *offered) renew() {
+	o.due.fill(o.count)
+	clear(o.sent)
+	clear(o.left)
+	o.upto, o.flown, o.held, o.attempt = 0, 0, 0, 0
+	o.round++
+}
+
+// Again returns what to announce, and if the frame is whole what to seal, of an
+// offer that is to go out again; known is false where there is none of that name.
+// An offer that is on its way needs neither: both are nil.
+func (s *Sender) Again(session, seq uint64, now time.Time) (a *wire.Announce, l *wire.Seal, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.named(m.GetSession(), m.GetSeq())
-	if o == nil {
-		return
+	o := s.named(session, seq)
+	switch {
+	case o == nil:
+		return nil, nil, false
+	case o.announced && o.held < o.count:
+		return nil, nil, true
+	case o.announced: // all of it has arrived, and come to nothing
+		o.renew()
 	}
-	o.attempt = uint16(m.GetAttempt())
-	first := int(min(uint64(m.GetFirst()), uint64(o.count)))
-	for i := first; i < o.count && (i-first)/8 < len(m.GetBits()); i++ {
-		if m.GetBits()[(i-first)/8]>>((i-first)%8)&1 != 0 {
-			o.due.add(i)
-		} else {
-			o.due.remove(i)
-		}
+	o.announced = true
+	s.heard = now
+	return s.announce(o), s.seal(o), true
+}
+
+// Seal returns what tells the receiver that an offer is whole, nil if it is not or
+// is no more on offer.
+func (s *Sender) Seal(session, seq uint64) *wire.Seal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.named(session, seq); o != nil {
+		return s.seal(o)
 	}
-	s.signal()
+	return nil
+}
+
+// Withdraw drops one offer: its source has failed.
+func (s *Sender) Withdraw(session, seq uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.named(session, seq); o != nil {
+		i, _ := s.find(seq)
+		o.leave()
+		s.offers = slices.Delete(s.offers, i, i+1)
+	}
 }
 
 // Forget drops the offers up to seq: decided, or no longer worth sending.
@@ -118,36 +167,96 @@ func (s *Sender) Forget(seq uint64) {
 	if found {
 		i++
 	}
-	s.offers = slices.Delete(s.offers, 0, i)
+	s.drop(i)
+}
+
+// Close drops all offers.
+func (s *Sender) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(len(s.offers))
 }
 
 // Ready receives when Next may have something after it had nothing.
 func (s *Sender) Ready() <-chan struct{} { return s.ready }
 
-// Next returns the next chunk to publish, in memory of its own, and false if
-// there is none now. Earlier offers go first, within an offer lower chunks, so
-// repairs go before what was never sent. No two messages are equal unless the
-// receiver repeats itself.
-func (s *Sender) Next() (message []byte, ok bool) {
+// Next returns the next chunk to publish, in memory of its own, and nil if there is
+// none now. Earlier offers go first, within an offer lower chunks, so repairs go
+// before what was never sent. No two messages are equal unless the receiver repeats
+// itself. An error is the source's, or ErrGreedy: end the connection.
+func (s *Sender) Next(now time.Time) (message []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	o, i := s.pick()
+	if o == nil {
+		return nil, nil
+	}
+	if o.published > 4*o.count+256 {
+		return nil, fmt.Errorf("frame %d of %d chunks: %w: %d were sent", o.seq, o.count, ErrGreedy, o.published)
+	}
+	o.depart(i, s.pace.depart(now))
+	c := wire.Chunk{Session: s.session, Seq: o.seq, Index: uint32(i), Count: uint32(o.count), Round: o.round, Attempt: o.attempt}
+	size := min(s.chunk, o.bytes-i*s.chunk)
+	o.users++
+	s.mu.Unlock()
+	message, err = c.AppendFrom(make([]byte, 0, wire.ChunkHeaderLen+size), o.src, int64(i*s.chunk), size)
+	s.mu.Lock()
+	if o.users--; o.gone && o.users == 0 {
+		err = errors.Join(err, o.src.Close())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("chunk %d of frame %d: %w", i, o.seq, err)
+	}
+	return message, nil
+}
+
+// flying is how many chunks are on their way.
+func (s *Sender) flying() (n int) {
+	for _, o := range s.offers {
+		n += max(0, o.flown-o.held)
+	}
+	return n
+}
+
+// pick finds the next chunk that has credit, is there to be read and fits the window.
+func (s *Sender) pick() (*offered, int) {
+	if s.flying() >= s.pace.window() {
+		return nil, 0
+	}
 	for _, o := range s.offers {
 		i := o.due.next(0)
-		if i >= o.upto {
-			continue
+		if i < o.upto && o.src.Len() >= min((i+1)*s.chunk, o.bytes) {
+			return o, i
 		}
-		c := wire.Chunk{
-			Session: s.session, Seq: o.seq, Index: uint32(i), Count: uint32(o.count), Round: o.round, Attempt: o.attempt,
-			Payload: o.frame[i*s.chunk : min((i+1)*s.chunk, len(o.frame))],
-		}
-		message, err := c.AppendBinary(make([]byte, 0, wire.ChunkHeaderLen+len(c.Payload)))
-		if err != nil {
-			panic("bulk: " + err.Error()) // chunk is at most wire.ChunkBytes
-		}
-		o.due.remove(i)
-		return message, true
 	}
-	return nil, false
+	return nil, 0
+}
+
+// depart takes chunk i out of what is due.
+func (o *offered) depart(i int, d departure) {
+	o.due.remove(i)
+	o.left[i] = d
+	o.published++
+	if !o.sent.has(i) {
+		o.sent.add(i)
+		o.flown++
+	}
+}
+
+// drop forgets the first n offers.
+func (s *Sender) drop(n int) {
+	for _, o := range s.offers[:n] {
+		o.leave()
+	}
+	s.offers = slices.Delete(s.offers, 0, n)
+}
+
+// leave ends the use of the source of o, which is on offer no more.
+func (o *offered) leave() {
+	o.gone = true
+	if o.users == 0 {
+		_ = o.src.Close() // what was read from it is sent, nothing was written
+	}
 }
 
 func (s *Sender) find(seq uint64) (i int, found bool) {
@@ -162,7 +271,15 @@ func (s *Sender) named(session, seq uint64) *offered {
 }
 
 func (s *Sender) announce(o *offered) *wire.Announce {
-	return &wire.Announce{Session: s.session, Seq: o.seq, Bytes: uint64(len(o.frame)), Sha256: o.sha256[:]}
+	return &wire.Announce{Session: s.session, Seq: o.seq, Bytes: uint64(o.bytes), Id: o.id}
+}
+
+func (s *Sender) seal(o *offered) *wire.Seal {
+	sum, whole := o.src.Sum()
+	if !whole {
+		return nil
+	}
+	return &wire.Seal{Session: s.session, Seq: o.seq, Id: o.id, Sha256: sum[:]}
 }
 
 func (s *Sender) signal() {

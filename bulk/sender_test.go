@@ -2,9 +2,11 @@ package bulk
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"halos/wire"
 )
@@ -15,15 +17,18 @@ func published(t *testing.T, s *Sender) string {
 	t.Helper()
 	var lines []string
 	for {
-		b, ok := s.Next()
-		if !ok {
+		b, err := s.Next(start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
 			return strings.Join(lines, " ")
 		}
 		c, err := wire.ParseChunk(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Verify(); err != nil {
+		if _, err := c.Verify(); err != nil {
 			t.Fatal(err)
 		}
 		line := fmt.Sprintf("%d:%d", c.Seq, c.Index)
@@ -34,21 +39,27 @@ func published(t *testing.T, s *Sender) string {
 	}
 }
 
+// put puts f on offer to s as 1/seq.
+func put(s *Sender, seq uint64, f []byte) { s.Offer(1, seq, frameID(f), len(f), solid{f}, start) }
+
 func TestSender(t *testing.T) {
 	credit := func(seq uint64, upto uint32) func(*Sender) {
-		return func(s *Sender) { s.Credit(&wire.Credit{Session: 1, Seq: seq, Upto: upto}) }
+		return func(s *Sender) { s.Credit(&wire.Credit{Session: 1, Seq: seq, Upto: upto}, start) }
 	}
 	missing := func(seq uint64, first, attempt uint32, bits ...byte) func(*Sender) {
 		return func(s *Sender) {
-			s.Missing(&wire.Missing{Session: 1, Seq: seq, First: first, Bits: bits, Attempt: attempt})
+			s.Missing(&wire.Missing{Session: 1, Seq: seq, First: first, Bits: bits, Attempt: attempt}, start)
 		}
 	}
+	held := func(seq uint64, n uint32) func(*Sender) {
+		return func(s *Sender) { s.Credit(&wire.Credit{Session: 1, Seq: seq, Upto: n, Held: n, Last: n - 1}, start) }
+	}
 	forget := func(seq uint64) func(*Sender) { return func(s *Sender) { s.Forget(seq) } }
-	reset := func(seq uint64) func(*Sender) { return func(s *Sender) { s.Reset(seq) } }
-	again := func(s *Sender) { s.Offer(1, 6, frame("a", 6, 2*testChunk)) }
+	reset := func(s *Sender) { s.Reset(start); s.Again(1, 5, start); s.Again(1, 6, start) }
+	again := func(s *Sender) { put(s, 6, frame("a", 6, 2*testChunk)) }
 	drain := func(s *Sender) {
-		for ok := true; ok; {
-			_, ok = s.Next()
+		for b := []byte{}; b != nil; {
+			b, _ = s.Next(start)
 		}
 	}
 	type steps = []func(*Sender)
@@ -70,12 +81,14 @@ func TestSender(t *testing.T) {
 		{"missing far beyond the end", steps{credit(6, 2), drain, missing(6, 1<<32-1, 1, 0xff)}, ""},
 		{"missing nothing", steps{credit(6, 2), drain, missing(6, 0, 1)}, ""},
 		{"of another seq", steps{credit(4, 9), missing(7, 0, 1, 1)}, ""},
-		{"of another session", steps{func(s *Sender) { s.Credit(&wire.Credit{Session: 2, Seq: 5, Upto: 1}) }}, ""},
-		{"nil", steps{func(s *Sender) { s.Credit(nil); s.Missing(nil) }}, ""},
-		{"reset takes credit back", steps{credit(5, 2), reset(0)}, ""},
-		{"all again after a reset", steps{credit(5, 2), drain, reset(0), credit(5, 3)}, "5:0r1a0 5:1r1a0 5:2r1a0"},
-		{"reset of the later only", steps{credit(6, 1), drain, reset(6), credit(5, 1), credit(6, 1)}, "5:0 6:0r1a0"},
-		{"an attempt ends with its round", steps{credit(6, 2), missing(6, 0, 7, 1), reset(0), credit(6, 1)}, "6:0r1a0"},
+		{"of another session", steps{func(s *Sender) { s.Credit(&wire.Credit{Session: 2, Seq: 5, Upto: 1}, start) }}, ""},
+		{"nil", steps{func(s *Sender) { s.Credit(nil, start); s.Missing(nil, start) }}, ""},
+		{"reset takes credit back", steps{credit(5, 2), reset}, ""},
+		{"all again after a reset", steps{credit(5, 2), drain, reset, credit(5, 3)}, "5:0r1a0 5:1r1a0"},
+		{"not before it is announced again", steps{func(s *Sender) { s.Reset(start) }, credit(5, 1)}, ""},
+		{"again what is on its way", steps{credit(6, 1), drain, func(s *Sender) { s.Again(1, 6, start) }, credit(6, 2)}, "6:1"},
+		{"again what has arrived", steps{credit(6, 2), drain, held(6, 2), func(s *Sender) { s.Again(1, 6, start) }, credit(6, 1)}, "6:0r1a0"},
+		{"an attempt ends with its round", steps{credit(6, 2), missing(6, 0, 7, 1), reset, credit(6, 1)}, "6:0r1a0"},
 		{"offered again", steps{credit(6, 1), drain, again, credit(6, 1)}, "6:0r1a0"},
 		{"forgotten up to", steps{credit(5, 1), credit(6, 1), forget(5)}, "6:0"},
 		{"all forgotten", steps{credit(5, 1), credit(6, 1), forget(99)}, ""},
@@ -83,8 +96,9 @@ func TestSender(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSender(testChunk)
-			s.Offer(1, 6, frame("a", 6, 2*testChunk))
-			s.Offer(1, 5, frame("a", 5, 9*testChunk+1))
+			s.pace.rate.now, s.pace.delay.now = 1e6, 1 // a window that is not in the way
+			put(s, 6, frame("a", 6, 2*testChunk))
+			put(s, 5, frame("a", 5, 9*testChunk+1))
 			for _, step := range tc.steps {
 				step(s)
 			}
@@ -95,35 +109,109 @@ func TestSender(t *testing.T) {
 	}
 }
 
-func TestOfferAndResetAnnounce(t *testing.T) {
+func TestWhatIsAnnouncedAndSealed(t *testing.T) {
 	s := newSender(testChunk)
 	f, g := frame("a", 1, 100), frame("a", 2, 200)
-	if got, want := s.Offer(3, 2, g).String(), announce(3, 2, g).String(); got != want {
+	say := func(a *wire.Announce, l *wire.Seal) string { return fmt.Sprint(a, l) }
+	if got, want := s.Offer(3, 2, frameID(g), 200, solid{g}, start).String(), announce(3, 2, g).String(); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	s.Offer(3, 1, f)
-	seqs := func(announces []*wire.Announce) string {
-		var b strings.Builder
-		for _, a := range announces {
-			fmt.Fprint(&b, a.Session, "/", a.Seq, "/", a.Bytes, " ")
-		}
-		return b.String()
+	if got, want := s.Seal(3, 2).String(), sealOf(3, 2, g).String(); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
+	part := &growing{solid: solid{f}, len: 50}
+	s.Offer(3, 1, frameID(f), 100, part, start)
+	if s.Seal(3, 1) != nil || s.Seal(3, 9) != nil || s.Seal(4, 2) != nil {
+		t.Error("a seal of a part, or of nothing")
+	}
+	s.Reset(start)
 	for _, tc := range []struct {
-		from uint64
-		want string
-	}{{0, "3/1/100 3/2/200 "}, {1, "3/1/100 3/2/200 "}, {2, "3/2/200 "}, {3, ""}} {
-		if got := seqs(s.Reset(tc.from)); got != tc.want {
-			t.Errorf("from %d: got %q, want %q", tc.from, got, tc.want)
+		session, seq uint64
+		want         string
+		known        bool
+	}{
+		{3, 1, say(announce(3, 1, f), nil), true},
+		{3, 2, say(announce(3, 2, g), sealOf(3, 2, g)), true},
+		{3, 2, say(nil, nil), true}, // it is on its way
+		{3, 3, say(nil, nil), false},
+		{4, 1, say(nil, nil), false},
+	} {
+		a, l, known := s.Again(tc.session, tc.seq, start)
+		if got := say(a, l); got != tc.want || known != tc.known {
+			t.Errorf("%d/%d: got %s, %v, want %s, %v", tc.session, tc.seq, got, known, tc.want, tc.known)
 		}
 	}
-	s.Offer(3, 2, f)
-	if got, want := seqs(s.Reset(0)), "3/1/100 3/2/100 "; got != want {
-		t.Errorf("replaced: got %q, want %q", got, want)
+	s.Offer(4, 1, 7, 100, solid{f}, start)
+	if _, _, known := s.Again(3, 2, start); known || part.closed != 1 {
+		t.Errorf("of another session: known %v, closed %d times", known, part.closed)
 	}
-	s.Offer(4, 1, g)
-	if got, want := seqs(s.Reset(0)), "4/1/200 "; got != want {
-		t.Errorf("another session: got %q, want %q", got, want)
+}
+
+// A source is closed once, when its offer goes, and never under a reader.
+func TestSourcesAreClosed(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		end  func(s *Sender, f []byte)
+	}{
+		{"forgotten", func(s *Sender, _ []byte) { s.Forget(1) }},
+		{"replaced", offer1},
+		{"another session", func(s *Sender, f []byte) { s.Offer(2, 1, 9, len(f), solid{f}, start) }},
+		{"withdrawn", func(s *Sender, _ []byte) { s.Withdraw(1, 2); s.Withdraw(2, 1); s.Withdraw(1, 1) }},
+		{"closed", func(s *Sender, _ []byte) { s.Close() }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newSender(testChunk)
+			g := &growing{solid: solid{frame("a", 1, 3*testChunk)}, len: 2*testChunk + 1}
+			s.Offer(1, 1, 5, 3*testChunk, g, start)
+			s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 3}, start)
+			if got := published(t, s); got != "1:0 1:1" {
+				t.Errorf("published %s of what is there", got)
+			}
+			tc.end(s, g.b)
+			if s.Forget(1); g.closed != 1 {
+				t.Errorf("closed %d times", g.closed)
+			}
+		})
+	}
+}
+
+func offer1(s *Sender, f []byte) { put(s, 1, f) }
+
+// A receiver that lacks everything for ever is left.
+func TestAGreedyReceiver(t *testing.T) {
+	s := newSender(testChunk)
+	put(s, 1, frame("a", 1, 3*testChunk))
+	s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 3}, start)
+	for range 1000 {
+		switch b, err := s.Next(start); {
+		case errors.Is(err, ErrGreedy):
+			return
+		case err != nil:
+			t.Fatal(err)
+		case b == nil:
+			s.Missing(&wire.Missing{Session: 1, Seq: 1, Bits: []byte{7}}, start)
+		}
+	}
+	t.Error("1000 chunks of a frame of 3 went out")
+}
+
+func TestSilence(t *testing.T) {
+	s := newSender(testChunk)
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	if got := s.Silent(at(time.Hour)); got != 0 {
+		t.Errorf("nothing on offer: %v", got)
+	}
+	put(s, 1, frame("a", 1, 3*testChunk))
+	if got := s.Silent(at(time.Minute)); got != time.Minute {
+		t.Errorf("no credit for a minute: %v", got)
+	}
+	s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 3}, at(time.Minute))
+	if got := s.Silent(at(2 * time.Minute)); got != time.Minute {
+		t.Errorf("credit a minute ago: %v", got)
+	}
+	s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 3, Held: 3, Last: 2}, at(time.Minute))
+	if got := s.Silent(at(time.Hour)); got != 0 {
+		t.Errorf("all has arrived: %v", got)
 	}
 }
 
@@ -131,11 +219,11 @@ func TestOfferAndResetAnnounce(t *testing.T) {
 func TestNextCopies(t *testing.T) {
 	s := newSender(testChunk)
 	f := frame("a", 1, 10)
-	s.Offer(1, 1, f)
-	s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 1})
-	b, ok := s.Next()
-	if !ok {
-		t.Fatal("got nothing")
+	put(s, 1, f)
+	s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 1}, start)
+	b, err := s.Next(start)
+	if b == nil || err != nil {
+		t.Fatalf("got %v, %v", b, err)
 	}
 	want := bytes.Clone(b)
 	clear(f)
@@ -146,13 +234,13 @@ func TestNextCopies(t *testing.T) {
 
 func TestReadyTellsThePublisher(t *testing.T) {
 	s := newSender(testChunk)
-	s.Offer(1, 1, frame("a", 1, 10))
+	put(s, 1, frame("a", 1, 10))
 	select {
 	case <-s.Ready():
 		t.Error("ready without credit")
 	default:
 	}
-	s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 1})
+	s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 1}, start)
 	select {
 	case <-s.Ready():
 	default:

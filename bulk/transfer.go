@@ -1,31 +1,47 @@
 package bulk
 
 import (
-	"hash"
+	"crypto/sha256"
 	"time"
 
 	"halos/wire"
 )
 
-// offer is what an announce says of a frame.
+// offer is what an announce and a seal say of a frame.
 type offer struct {
 	session, seq uint64
+	id           uint64
 	bytes        int
-	sha256       [32]byte
+	sealed       bool
+	sum          [sha256.Size]byte // once it is sealed
 }
 
-// transfer is a frame on its way into its slot. Chunks below granted have
-// credit; out of them the receiver still lacks.
+// names reports that o is the offer of that name.
+func (o offer) names(session, seq uint64) bool { return o.session == session && o.seq == seq }
+
+// same reports that both offer the same bytes.
+func (o offer) same(other offer) bool {
+	return o.names(other.session, other.seq) && o.id == other.id && o.bytes == other.bytes
+}
+
+func (o *offer) seal(sum [sha256.Size]byte) { o.sealed, o.sum = true, sum }
+
+// transfer is a frame on its way into its slot. Chunks below granted have credit; out
+// of them the receiver still lacks or has not put away yet.
 type transfer struct {
 	offer
-	chunk, count int    // bytes of a chunk, number of chunks
-	frame        []byte // [bytes], the slot
-	lack         set    // chunks not held
-	held         int
-	low          int // lowest chunk not held, count when all are
-	high         int // one above the highest chunk held
+	chunk, count int // bytes of a chunk, number of chunks
+	slot         Slot
+	lack         set // chunks that have not arrived
+	held         int // chunks in the slot
+	last         int // the latest of them
+	low          int // lowest chunk that has not arrived, count when all have
+	high         int // one above the highest that has
 	granted, out int
-	told         int // granted as the peer knows it, -1 = not at all
+	told, acked  int  // granted, held as the peer knows them; -1 = not at all
+	moving       bool // it has a part in the budget
+	pending      int  // chunks that have arrived and are not in the slot, of the credit that is out
+	epoch        int  // grows when credit is taken back
 
 	asking          bool // a Missing over chunks [askLow, askHigh) is due
 	askLow, askHigh int
@@ -36,26 +52,34 @@ type transfer struct {
 	probed          int           // if that repair helps, a further one up to here
 	progress        time.Time     // a chunk arrived
 	since           time.Time     // low moved, or a repair was asked for
+	recent          [2]int        // chunks stored on the credit that is out, in this recentSpan and in the last one
+	turned          time.Time     // when this one began
 
-	sum        hash.Hash
-	hashed     int  // bytes of frame in sum
-	hashing    bool // a goroutine adds to sum, outside the lock
-	dead       bool // cancelled meanwhile: that goroutine frees the slot
+	busy bool     // Work writes the slot, without the lock
+	dead bool     // cancelled: if busy, Work gives the slot up
+	sums []uint32 // [count] of the chunks that have arrived
+
 	mismatches int
+}
+
+func newTransfer(o offer, chunk int, slot Slot, now time.Time) *transfer {
+	count := (o.bytes + chunk - 1) / chunk
+	return &transfer{
+		offer: o, chunk: chunk, count: count, slot: slot,
+		lack: full(count), told: -1, progress: now, since: now, turned: now,
+		sums: make([]uint32, count),
+	}
 }
 
 // length is the payload of chunk i.
 func (t *transfer) length(i int) int { return min(t.chunk, t.bytes-i*t.chunk) }
 
-func (t *transfer) complete() bool { return t.held == t.count }
-
-// place copies a chunk that the transfer lacks into the slot.
-func (t *transfer) place(c wire.Chunk, now time.Time) {
-	i := int(c.Index)
-	copy(t.frame[i*t.chunk:], c.Payload)
+// accept takes note that chunk i, which the transfer lacks, has arrived, and of the
+// checksum of its payload.
+func (t *transfer) accept(i int, sum uint32, now time.Time) {
+	t.sums[i] = sum
 	t.lack.remove(i)
-	t.held++
-	t.out--
+	t.pending++
 	t.high = max(t.high, i+1)
 	t.progress = now
 	if i == t.low {
@@ -63,6 +87,20 @@ func (t *transfer) place(c wire.Chunk, now time.Time) {
 		t.since = now
 	}
 }
+
+// flows reports that chunks come faster than what every transfer may send allows for a
+// sender that does nothing with more, and that there are some to come.
+func (t *transfer) flows() bool { return t.recent[0]+t.recent[1] > minCredit && t.held < t.count }
+
+// turn lets time pass for recent.
+func (t *transfer) turn(now time.Time) {
+	if now.Sub(t.turned) >= recentSpan {
+		t.recent, t.turned = [2]int{0, t.recent[0]}, now
+	}
+}
+
+// matches compares a transfer that is whole with its seal.
+func (t *transfer) matches() bool { return wire.FrameSum(t.sums) == t.sum }
 
 // grow extends the credit to allow further chunks that the transfer lacks, and
 // returns how many it found.
@@ -78,19 +116,19 @@ func (t *transfer) grow(allow int) int {
 	return n
 }
 
-// withdraw takes all credit back and returns how much was out.
-func (t *transfer) withdraw() int {
-	n := t.out
-	t.granted, t.out, t.told = 0, 0, -1
-	return n
+// withdraw takes all credit back.
+func (t *transfer) withdraw() {
+	t.granted, t.out, t.told, t.acked, t.pending = 0, 0, -1, -1, 0
+	t.epoch++
+	t.recent = [2]int{}
 }
 
-// restart forgets every chunk held.
-func (t *transfer) restart() {
+// restart forgets every chunk of a transfer that is whole.
+func (t *transfer) restart(now time.Time) {
 	t.lack.fill(t.count)
-	t.held, t.low, t.high, t.hashed = 0, 0, 0, 0
+	t.held, t.low, t.high = 0, 0, 0
 	t.asked, t.probed = 0, 0
-	t.sum.Reset()
+	t.progress, t.since = now, now
 }
 
 // ask makes a Missing over chunks [low, high) due.
@@ -137,11 +175,11 @@ func (t *transfer) settle(c wire.Chunk) (helped bool) {
 	return helped
 }
 
-// missing builds the Missing that is due, nil when the transfer holds all the
-// chunks by now. It covers whole bytes of bits, so it starts a few chunks lower
-// where it can.
+// missing builds the Missing that is due, nil when the transfer lacks none of the
+// chunks by now and the peer knows that it was taken up. It covers whole bytes of
+// bits, so it starts a few chunks lower where it can.
 func (t *transfer) missing() *wire.Missing {
-	if t.lack.next(t.askLow) >= t.askHigh {
+	if t.told >= 0 && t.lack.next(t.askLow) >= t.askHigh {
 		return nil
 	}
 	n := (t.askHigh - t.askLow + 7) / 8

@@ -30,4 +30,7 @@ var (
 	ErrStalled = errors.New("no progress")
 	// ErrHash is a frame that differs from its announced SHA-256 each time.
 	ErrHash = errors.New("SHA-256 is not the announced one")
+	// ErrSlot is a slot that did not take what arrived, or gave it back wrong: the
+	// sender is not to blame.
+	ErrSlot = errors.New("slot")
 )

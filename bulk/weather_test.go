@@ -13,11 +13,14 @@ import (
 func (w *world) pump(c *client) {
 	if w.credit {
 		for _, o := range c.s.offers {
-			o.upto = o.count
+			o.upto, o.held = o.count, o.count
 		}
 	}
-	b, ok := c.s.Next()
-	if c.pumping = ok; !ok {
+	b, err := c.s.Next(w.now)
+	if err != nil {
+		w.failf("next of %s: %w", c.name, err)
+	}
+	if c.pumping = b != nil; b == nil {
 		return
 	}
 	w.sent++
@@ -53,8 +56,8 @@ func reseal(b []byte, change func(*wire.Chunk)) []byte {
 }
 
 func (w *world) fly(c *client, b []byte) {
-	if w.flying++; w.flying > 2*w.r.cfg.ChunkBudget {
-		w.failf("%d chunks on their way, queues hold twice the budget of %d", w.flying, w.r.cfg.ChunkBudget)
+	if w.flying++; w.flying > 2*(w.r.cfg.ChunkBudget+minCredit*len(w.clients)) {
+		w.failf("%d chunks on their way, queues hold twice the budget of %d and what everybody has", w.flying, w.r.cfg.ChunkBudget)
 	}
 	epoch, stale := c.epoch, w.rng.Float64() < w.stale
 	w.after(ackDelay+w.delay+w.between(0, w.jitter), func() {

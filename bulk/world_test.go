@@ -84,6 +84,7 @@ func (a *agenda) Pop() any {
 var testConfig = Config{
 	MaxFrame: 40 * testChunk, SlotBudget: 5 * 40 * testChunk, ChunkBudget: 32,
 	RepairAfter: 500 * time.Millisecond, GiveUpAfter: 30 * time.Second,
+	Open: openCell,
 }
 
 const ackDelay = 20 * time.Millisecond
@@ -152,19 +153,44 @@ func (w *world) run(sizes [][]int) error {
 	return w.fault
 }
 
-// offer puts frames on offer, a few at a time.
+// offer puts frames on offer, a few at a time. They grow while they travel.
 func (w *world) offer(c *client) {
 	if c.offered == len(c.sizes) {
 		return
 	}
 	if c.offered-c.decided < 5 {
 		c.offered++
-		a := c.s.Offer(1, uint64(c.offered), frame(c.name, c.offered, c.sizes[c.offered-1]))
+		seq := uint64(c.offered)
+		g := &growing{solid: solid{frame(c.name, c.offered, c.sizes[c.offered-1])}}
+		a := c.s.Offer(1, seq, seq, len(g.b), g, w.now)
 		if c.greeted {
 			w.announce(c, a)
+		} else {
+			c.s.Reset(w.now)
 		}
+		w.grow(c, seq, g)
 	}
 	w.after(w.between(0, 100*time.Millisecond), func() { w.offer(c) })
+}
+
+func (w *world) grow(c *client, seq uint64, g *growing) {
+	g.len = min(g.len+1+w.rng.IntN(12*testChunk), len(g.b))
+	w.pumps(c)
+	if g.len < len(g.b) {
+		w.after(w.between(0, 20*time.Millisecond), func() { w.grow(c, seq, g) })
+		return
+	}
+	if l := c.s.Seal(1, seq); c.greeted && l != nil {
+		w.seal(c, l)
+	}
+}
+
+func (w *world) seal(c *client, l *wire.Seal) {
+	w.stream(c, func() {
+		if err := w.r.Seal(c.name, l, w.now); err != nil {
+			w.failf("seal %d of %s: %w", l.Seq, c.name, err)
+		}
+	})
 }
 
 func (w *world) announce(c *client, a *wire.Announce) {
@@ -196,8 +222,13 @@ func (w *world) connect(c *client) {
 		w.stream(c, func() { // the welcome
 			c.greeted = true
 			c.s.Forget(uint64(decided))
-			for _, a := range c.s.Reset(0) {
+			c.s.Reset(w.now)
+			for seq := decided + 1; seq <= c.offered; seq++ {
+				a, l, _ := c.s.Again(1, uint64(seq), w.now)
 				w.announce(c, a)
+				if l != nil {
+					w.seal(c, l)
+				}
 			}
 		})
 	})
@@ -231,49 +262,63 @@ func (w *world) disconnect(c *client) {
 // act performs the receiver's events, as a node would.
 func (w *world) act() {
 	if w.sha {
-		for _, p := range w.r.order {
-			if p.active != nil {
-				p.active.sum = trusting{p.active.sha256}
-			}
-		}
+		w.r.matches = func(*transfer) bool { return true }
+	}
+	w.r.Work()
+	named := func(name string) *client {
+		return w.clients[slices.IndexFunc(w.clients, func(c *client) bool { return c.name == name })]
 	}
 	for _, e := range w.r.Events() {
-		i := slices.IndexFunc(w.clients, func(c *client) bool { return c.name == e.Peer })
-		c := w.clients[i]
+		c := named(e.Peer)
 		switch {
 		case e.Err != nil:
 			w.failf("transfer %d of %s failed: %w", e.Seq, c.name, e.Err)
-		case e.Frame != nil:
-			w.decide(c, e)
+		case e.Wait != nil:
+			w.failf("transfer %d of %s waits: %w", e.Seq, c.name, e.Wait)
 		default:
 			w.stream(c, func() { w.feedback(c, e.Send) })
 		}
+	}
+	for {
+		a, ok := w.r.Take()
+		if !ok {
+			break
+		}
+		w.decide(named(a.Peer), a)
 	}
 }
 
 func (w *world) feedback(c *client, m *wire.ToClient) {
 	if m := m.GetCredit(); m != nil {
-		c.s.Credit(m)
+		c.s.Credit(m, w.now)
 	}
 	if m := m.GetMissing(); m != nil && !w.repair {
-		c.s.Missing(m)
+		c.s.Missing(m, w.now)
 	}
+	w.pumps(c)
+}
+
+func (w *world) pumps(c *client) {
 	if !c.pumping {
 		c.pumping = true
 		w.after(0, func() { w.pump(c) })
 	}
 }
 
-func (w *world) decide(c *client, e Event) {
-	want := frame(c.name, int(e.Seq), c.sizes[e.Seq-1])
-	if !bytes.Equal(e.Frame, want) {
-		w.failf("frame %d of %s differs from what was offered", e.Seq, c.name)
+func (w *world) decide(c *client, a Arrival) {
+	want := frame(c.name, int(a.Seq), c.sizes[a.Seq-1])
+	if !bytes.Equal(a.held(), want) {
+		w.failf("frame %d of %s differs from what was offered", a.Seq, c.name)
 	}
-	if int(e.Seq) != c.decided+1 {
-		w.failf("frame %d of %s after %d are decided", e.Seq, c.name, c.decided)
+	if int(a.Seq) != c.decided+1 {
+		w.failf("frame %d of %s after %d are decided", a.Seq, c.name, c.decided)
 	}
 	c.decided++
 	w.decided++
-	w.after(w.between(0, 50*time.Millisecond), func() { w.r.Release(e.Frame) })
-	w.stream(c, func() { c.s.Forget(e.Seq) })
+	w.after(w.between(0, 50*time.Millisecond), func() {
+		if err := w.r.Release(a.Slot); err != nil {
+			w.failf("release: %w", err)
+		}
+	})
+	w.stream(c, func() { c.s.Forget(a.Seq) })
 }

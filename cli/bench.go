@@ -14,16 +14,17 @@ import (
 func (i *invocation) benchCommand() *urfave.Command {
 	command := &urfave.Command{
 		Name:      "bench",
-		Usage:     "measure how fast this machine trains and writes",
-		UsageText: "halos bench train|generate|kernels [flags]",
-		Description: `Nothing is kept and no network is used. Each result stands beside the bound that
-was measured on the same threads in turn with it: multiply-adds on registers for
-arithmetic, a STREAM triad for memory. What else runs on the machine lowers both.
+		Usage:     "measure how fast this machine trains and writes, and what a link carries",
+		UsageText: "halos bench train|generate|kernels|wan [flags]",
+		Description: `Nothing is kept. Each result stands beside the bound that was measured in turn with
+it: multiply-adds on registers for arithmetic, a STREAM triad for memory, plain
+libp2p streams for transfers. What else runs on the machine lowers both.
 
     halos bench train --preset small     a whole training step
     halos bench generate --preset small  a text
-    halos bench kernels                  the loops that both are made of`,
-		Subcommands:     []*urfave.Command{i.benchTrainCommand(), i.benchGenerateCommand(), i.benchKernelsCommand()},
+    halos bench kernels                  the loops that both are made of
+    halos bench wan                      deltas and models between two processes`,
+		Subcommands:     []*urfave.Command{i.benchTrainCommand(), i.benchGenerateCommand(), i.benchKernelsCommand(), i.benchWANCommand()},
 		HideHelpCommand: true,
 		Action: func(c *urfave.Context) error {
 			if !c.Args().Present() {

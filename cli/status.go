@@ -78,7 +78,8 @@ func printStatus(w io.Writer, s node.Status) error {
 		row("address", "%s", a)
 	}
 	for _, p := range s.Peers {
-		row("peer", "%s, region %s, %s%s", p.ID, p.Region, strings.Join(p.Roles, " "), map[bool]string{false: ", not connected"}[p.Connected])
+		row("peer", "%s, region %s, %s%s%s", p.ID, p.Region, strings.Join(p.Roles, " "),
+			map[bool]string{false: ", not connected"}[p.Connected], standing(p))
 	}
 	return t.Flush()
 }
@@ -110,4 +111,15 @@ func size(n uint64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	return fmt.Sprintf("%.1f %s", x, [...]string{"", "kB", "MB", "GB", "TB"}[unit])
+}
+
+// standing is what a peer has done wrong, if anything.
+func standing(p node.PeerStatus) string {
+	switch {
+	case p.ShutOut:
+		return fmt.Sprintf(", shut out for a while after %d refused messages", p.Refused)
+	case p.Refused > 0:
+		return fmt.Sprintf(", %d messages refused", p.Refused)
+	}
+	return ""
 }

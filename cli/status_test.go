@@ -11,8 +11,9 @@ import (
 func TestPrintStatus(t *testing.T) {
 	s := node.Status{
 		Job: strings.Repeat("ab", 32), Peer: "12D3KooWa", Region: "eu", Roles: []string{"gps", "lps", "worker"}, Uptime: 125.3,
-		Addrs:  []string{"/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWa"},
-		Peers:  []node.PeerStatus{{ID: "12D3KooWb", Region: "us", Roles: []string{"lps"}, Connected: true}, {ID: "12D3KooWc", Region: "us", Roles: []string{"worker"}}},
+		Addrs: []string{"/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWa"},
+		Peers: []node.PeerStatus{{ID: "12D3KooWb", Region: "us", Roles: []string{"lps"}, Connected: true}, {ID: "12D3KooWc", Region: "us", Roles: []string{"worker"}},
+			{ID: "12D3KooWd", Region: "us", Roles: []string{"worker"}, Connected: true, Refused: 3}, {ID: "12D3KooWe", Region: "us", Roles: []string{"worker"}, Refused: 40, ShutOut: true}},
 		Worker: &node.WorkerStatus{State: "training", Loss: 2.5, TokensPerSecond: 1234, Blocked: 0.05, Seq: 9, Decided: 8, Durable: 4, Outbox: 5},
 		LPS:    &node.LPSStatus{Version: 40, MergedVersion: 36, GlobalVersion: 7, Workers: 2, Pushes: 9},
 		GPS:    &node.GPSStatus{Version: 18, Regions: 2, Committed: 250, Total: 1000},
@@ -25,7 +26,8 @@ func TestPrintStatus(t *testing.T) {
 	for _, want := range []string{
 		"region eu, gps lps worker, up 2m5s", "training, loss 2.500, 1234 tokens/s, blocked 5 %", "deltas 9, decided 8, durable 4, in outbox 5",
 		"model 40, merged at 36 with global 7, workers 2", "validation loss not measured yet", "samples 250 of 1000 (25.0 %)",
-		"wan 1.5 MB, lan 999 B", "12D3KooWb, region us, lps\n", "12D3KooWc, region us, worker, not connected\n", "/ip4/192.0.2.1/",
+		"wan 1.5 MB, lan 999 B", "12D3KooWb, region us, lps\n", "12D3KooWc, region us, worker, not connected\n",
+		"12D3KooWd, region us, worker, 3 messages refused\n", "12D3KooWe, region us, worker, not connected, shut out for a while after 40 refused messages\n", "/ip4/192.0.2.1/",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"unsafe"
 )
 
 // ID names a codec on the wire. The zero ID names none.
@@ -54,10 +55,22 @@ func (id ID) Append(dst []byte, x []float32) []byte {
 	at := len(dst)
 	dst = slices.Grow(dst, id.EncodedLen(len(x)))[:at+id.EncodedLen(len(x))]
 	out := dst[at:]
+	if littleEndian {
+		copy(out, bytesOf(x))
+		return dst
+	}
 	for i, v := range x {
 		binary.LittleEndian.PutUint32(out[4*i:], math.Float32bits(v))
 	}
 	return dst
+}
+
+// littleEndian says that this machine holds a float32 as F32 does.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// bytesOf is the memory of x, which it shares.
+func bytesOf(x []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
 }
 
 // Decode fills dst from src, which must have exactly the length of len(dst)
@@ -69,6 +82,10 @@ func (id ID) Decode(dst []float32, src []byte) error {
 	}
 	if want := id.EncodedLen(len(dst)); len(src) != want {
 		return fmt.Errorf("%s: %d bytes for %d elements, want %d", id, len(src), len(dst), want)
+	}
+	if littleEndian {
+		copy(bytesOf(dst), src)
+		return nil
 	}
 	for i := range dst {
 		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))

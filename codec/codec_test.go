@@ -134,3 +134,22 @@ func BenchmarkF32(b *testing.B) {
 		})
 	}
 }
+
+// Machines that hold a float32 in another order write the same bytes.
+func TestF32OnAnyMachine(t *testing.T) {
+	x := make([]float32, 1000)
+	for i := range x {
+		x[i] = math.Float32frombits(uint32(i) * 0x9e3779b9)
+	}
+	want := F32.Append(nil, x)
+	native := littleEndian
+	littleEndian = false
+	defer func() { littleEndian = native }()
+	if got := F32.Append(nil, x); !bytes.Equal(got, want) {
+		t.Error("other bytes")
+	}
+	back := make([]float32, len(x))
+	if err := F32.Decode(back, want); err != nil || !bytes.Equal(F32.Append(nil, back), want) {
+		t.Errorf("other values, %v", err)
+	}
+}

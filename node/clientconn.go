@@ -109,6 +109,12 @@ func (n *Node) listenTo(ctx context.Context, c *clientConn, in *bufio.Reader) er
 				return err
 			}
 			continue
+		case *wire.ToServer_Seal:
+			if err := c.down.rx.Seal(c.peer.String(), b.Seal, time.Now()); err != nil {
+				n.offences.note(c.peer, err)
+				return err
+			}
+			continue
 		case *wire.ToServer_Ask:
 			ev = askOf(c.client, b.Ask)
 		case *wire.ToServer_Return:

@@ -48,6 +48,7 @@ func (n *Node) hear(ctx context.Context, t *controlTopic) {
 			return // the context or the topic has ended
 		}
 		n.roster.heard(from, c.GetSelf())
+		n.roster.beat(from)
 		if m := c.GetMembership(); m != nil && signs(from, m) && n.roster.adopt(m) {
 			n.log.Debug("membership", "revision", m.GetRevision(), "regions", len(m.GetLeaders()))
 		}

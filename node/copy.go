@@ -38,10 +38,7 @@ func (c *copies) take(src [][]float32) [][]float32 {
 		made[&v[0]] = i
 		out[i] = c.memory(len(v))
 		kept = append(kept, out[i])
-		for at := 0; at < len(v); at += copyBlock {
-			end := min(at+copyBlock, len(v))
-			blocks = append(blocks, block{out[i][at:end], v[at:end]})
-		}
+		blocks = append(blocks, blocksOf(out[i], v)...)
 	}
 	copyBlocks(blocks)
 	c.vectors = kept
@@ -60,6 +57,15 @@ func (c *copies) memory(n int) []float32 {
 
 // block is a part of a copy.
 type block struct{ dst, src []float32 }
+
+// blocksOf cuts the copy of src to dst into blocks.
+func blocksOf(dst, src []float32) (blocks []block) {
+	for at := 0; at < len(src); at += copyBlock {
+		end := min(at+copyBlock, len(src))
+		blocks = append(blocks, block{dst[at:end], src[at:end]})
+	}
+	return blocks
+}
 
 // copyBlocks copies on as many goroutines as help, and returns when all is done.
 func copyBlocks(blocks []block) {

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 
 	"halos/bulk"
@@ -14,24 +16,34 @@ import (
 // decode turns a frame into the role's event and measures the norm. A frame that
 // cannot be decoded becomes a delta without values: its seq must get a verdict, or
 // the client's later deltas would wait for it for ever. buffer is the values' memory,
-// to be reused after the Step.
-func (d *downlink) decode(c *clientConn, ev bulk.Event) (delta roles.Delta, buffer []float32) {
-	if c == nil {
-		return roles.Delta{}, nil
+// to be reused after the Step. The error is a fault of this node's disk, and no
+// verdict.
+func (d *downlink) decode(c *clientConn, a bulk.Arrival) (delta roles.Delta, buffer []float32, err error) {
+	delta.Name = roles.Name{Client: c.client, Session: a.Session, Seq: a.Seq}
+	from := bufio.NewReaderSize(a.Reader(), wire.DeltaLen(wire.MaxRanges, 0))
+	head, err := from.Peek(min(a.Bytes, wire.DeltaLen(wire.MaxRanges, 0)))
+	if err != nil {
+		return delta, nil, err
 	}
-	delta.Name = roles.Name{Client: c.client, Session: ev.Session, Seq: ev.Seq}
-	w, err := wire.ParseDelta(ev.Frame, d.n.params)
-	id := codec.ID(w.Codec)
-	if err == nil && (id != d.n.codec[d.tier] || w.Elements != uint64(d.n.params)) {
+	w, err := wire.ParseDelta(head, d.n.params)
+	id, payload := codec.ID(w.Codec), wire.DeltaLen(len(w.Ranges), 0)
+	switch {
+	case err != nil:
+	case id != d.n.codec[d.tier] || w.Elements != uint64(d.n.params):
 		err = fmt.Errorf("%d elements in %s, the job has %d in %s", w.Elements, id, d.n.params, d.n.codec[d.tier])
-	}
-	if err == nil {
+	case a.Bytes-payload != id.EncodedLen(d.n.params):
+		err = fmt.Errorf("%d bytes for %d elements in %s", a.Bytes-payload, w.Elements, id)
+	default:
 		buffer = d.vector()
-		err = id.Decode(buffer, w.Payload)
+		_, _ = from.Discard(payload) // which was peeked at
+		err = readVector(buffer, id, from)
+	}
+	if errors.Is(err, bulk.ErrSlot) {
+		return delta, buffer, err
 	}
 	if err != nil {
-		d.n.offences.note(c.peer, fmt.Errorf("delta %d: %w", ev.Seq, err))
-		return delta, buffer
+		d.n.offences.note(c.peer, fmt.Errorf("delta %d: %w", a.Seq, err))
+		return delta, buffer, nil
 	}
 	for _, r := range w.Ranges {
 		delta.Samples = append(delta.Samples, data.Interval{Start: r.Start, End: r.End})
@@ -39,7 +51,7 @@ func (d *downlink) decode(c *clientConn, ev bulk.Event) (delta roles.Delta, buff
 	delta.Base = roles.ModelID{Term: roles.Term{Counter: w.BaseTerm, Leader: d.n.self}, Version: w.BaseVersion}
 	delta.Steps, delta.Loss = uint64(w.Steps), w.Loss
 	delta.Values, delta.Norm = buffer, tensor.Norm(buffer)
-	return delta, buffer
+	return delta, buffer, nil
 }
 
 func (d *downlink) vector() []float32 {
@@ -51,21 +63,13 @@ func (d *downlink) vector() []float32 {
 	}
 }
 
-// encode is the frame of a delta. The loss of a delta that diverged is not finite,
-// which no frame may say; its values tell.
-func (n *Node) encode(t tier, d roles.Delta) ([]byte, error) {
-	c := n.codec[t]
-	loss := d.Loss
-	if loss != loss || loss > maxLoss {
-		loss = maxLoss
+// recycle takes the memory of a delta back, nil if it had none.
+func (d *downlink) recycle(v []float32) {
+	if v == nil {
+		return
 	}
-	w := wire.Delta{
-		Codec: uint8(c), Steps: uint32(d.Steps), Tokens: d.Samples.Len() * uint64(n.job.Context()),
-		BaseTerm: d.Base.Term.Counter, BaseVersion: d.Base.Version, Elements: uint64(len(d.Values)), Loss: loss,
+	select {
+	case d.vectors <- v:
+	default:
 	}
-	for _, iv := range d.Samples {
-		w.Ranges = append(w.Ranges, wire.Interval{Start: iv.Start, End: iv.End})
-	}
-	w.Payload = c.Append(make([]byte, 0, c.EncodedLen(len(d.Values))), d.Values)
-	return w.AppendBinary(make([]byte, 0, wire.DeltaLen(len(w.Ranges), len(w.Payload))))
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -35,6 +36,7 @@ type downlink struct {
 	topic   *pubsub.Topic
 	sub     *pubsub.Subscription // never read: the validator consumes
 	vectors chan []float32       // spare decode buffers, [n] each
+	spare   chan []float32       // spare copies of models, [n] each
 	cancel  context.CancelFunc   // of the pump
 
 	newest *modelFrame // of the server's current version; the loop's
@@ -49,14 +51,9 @@ func (n *Node) serve(ctx context.Context, t tier) (*downlink, error) {
 	name := n.deltaTopic(t)
 	d := &downlink{
 		n: n, tier: t,
-		rx: bulk.NewReceiver(bulk.Config{
-			MaxFrame:    wire.DeltaLen(wire.MaxRanges, n.codec[t].EncodedLen(n.params)),
-			SlotBudget:  slotBudget,
-			ChunkBudget: chunkBudget,
-			RepairAfter: repairAfter,
-			GiveUpAfter: giveUpAfter,
-		}),
+		rx:      bulk.NewReceiver(n.intake(wire.DeltaLen(wire.MaxRanges, n.codec[t].EncodedLen(n.params)))),
 		vectors: make(chan []float32, decodeAhead),
+		spare:   make(chan []float32, 1),
 		conns:   map[string]*clientConn{},
 		peers:   map[peer.ID]*clientConn{},
 	}
@@ -72,12 +69,15 @@ func (n *Node) serve(ctx context.Context, t tier) (*downlink, error) {
 	}
 	ctx, d.cancel = context.WithCancel(ctx)
 	n.group.Go(func() error { d.pump(ctx); return nil })
+	n.group.Go(func() error { work(ctx, d.rx); return nil })
+	n.group.Go(func() error { d.take(ctx); return nil })
 	return d, nil
 }
 
 // close ends the server end. The loop calls it, once.
 func (d *downlink) close() {
 	d.cancel()
+	d.setNewest(nil)
 	d.sub.Cancel()
 	for _, c := range d.conns {
 		c.finish()
@@ -97,17 +97,30 @@ func (d *downlink) close() {
 	})
 }
 
-// validate is the end of the line for every chunk: it is copied into its slot, or
+// validate is the end of the line for every chunk: it is kept for its slot, or
 // counted against its sender, and never forwarded.
 func (d *downlink) validate(_ context.Context, from peer.ID, m *pubsub.Message) pubsub.ValidationResult {
 	if err := d.rx.Chunk(from.String(), m.Data, time.Now()); err != nil {
 		d.n.offences.note(from, err)
+	} else {
+		d.n.alive(from)
 	}
 	return pubsub.ValidationIgnore
 }
 
-// pump carries what the receiver has to say to the clients, and its complete frames
-// to the loop.
+// work puts away what arrives, on a goroutine of its own: the disk may be slow.
+func work(ctx context.Context, rx *bulk.Receiver) {
+	for {
+		select {
+		case <-rx.Arrived():
+			rx.Work()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// pump carries what the receiver has to say to the clients.
 func (d *downlink) pump(ctx context.Context) {
 	tick := time.NewTicker(pumpEvery)
 	defer tick.Stop()
@@ -120,35 +133,68 @@ func (d *downlink) pump(ctx context.Context) {
 			return
 		}
 		for _, ev := range d.rx.Events() {
-			d.deliver(ctx, ev)
+			d.pass(ev)
 		}
 	}
 }
 
-func (d *downlink) deliver(ctx context.Context, ev bulk.Event) {
+func (d *downlink) pass(ev bulk.Event) {
+	if ev.Wait != nil {
+		d.n.log.Warn("no room for a delta", "peer", ev.Peer, "err", ev.Wait)
+		return
+	}
 	c := d.peer(ev.Peer)
 	switch {
-	case ev.Frame != nil:
-		delta, buffer := d.decode(c, ev)
-		d.rx.Release(ev.Frame)
-		done := func() {
-			if buffer != nil {
-				select {
-				case d.vectors <- buffer:
-				default:
-				}
-			}
-		}
-		if c != nil {
-			d.n.post(event{to: d.tier.server(), ev: delta, from: c, done: done})
-		}
 	case c == nil:
 	case ev.Send != nil:
 		c.send(ev.Send)
 	case ev.Err != nil:
-		d.n.log.Warn("transfer given up", "peer", ev.Peer, "seq", ev.Seq, "err", ev.Err)
+		d.n.gaveUp(c.peer, ev)
 		c.reset()
 	}
+}
+
+// gaveUp logs the end of a transfer, and marks the peer unless this node is to blame.
+func (n *Node) gaveUp(from peer.ID, ev bulk.Event) {
+	n.log.Warn("transfer given up", "peer", from, "seq", ev.Seq, "err", ev.Err)
+	if !errors.Is(ev.Err, bulk.ErrSlot) {
+		n.offences.note(from, fmt.Errorf("transfer %d: %w", ev.Seq, ev.Err))
+	}
+}
+
+// take decodes whole frames and hands them to the loop.
+func (d *downlink) take(ctx context.Context) {
+	for {
+		a, ok := d.rx.Take()
+		if !ok {
+			select {
+			case <-d.rx.Complete():
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		d.deliver(a)
+		if err := d.rx.Release(a.Slot); err != nil {
+			d.n.log.Debug("a slot was not closed well", "err", err)
+		}
+	}
+}
+
+// deliver hands a frame to the loop, if its sender is still there to be answered.
+func (d *downlink) deliver(a bulk.Arrival) {
+	c := d.peer(a.Peer)
+	if c == nil {
+		return
+	}
+	delta, buffer, err := d.decode(c, a)
+	if err != nil {
+		d.n.log.Warn("a delta was not read back", "peer", a.Peer, "seq", a.Seq, "err", err)
+		d.recycle(buffer)
+		c.reset() // it is sent again
+		return
+	}
+	d.n.post(event{to: d.tier.server(), ev: delta, from: c, done: func() { d.recycle(buffer) }})
 }
 
 func (d *downlink) peer(id string) *clientConn {
@@ -242,8 +288,9 @@ func (n *Node) handleAck(ctx context.Context, s network.Stream) {
 	if !n.post(event{to: c.tier.server(), ev: hello, from: c}) {
 		return
 	}
-	if err := n.listenTo(ctx, c, in); err != nil {
-		n.log.Debug("client's stream ended", "client", c.client, "err", err)
+	err := n.listenTo(ctx, c, in)
+	if ctx.Err() == nil {
+		n.log.Info("client gone", "tier", c.tier, "client", c.client, "err", err)
 	}
 	n.post(event{to: c.tier.server(), ev: roles.ClientGone{Client: c.client, Peer: c.peer.String()}, from: c})
 }

@@ -2,9 +2,7 @@ package node
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -96,32 +94,3 @@ func (*drops) SendRPC(*pubsub.RPC, peer.ID) {}
 
 // SendRPCCompleted does nothing.
 func (*drops) SendRPCCompleted(*pubsub.RPC, peer.ID, time.Duration) {}
-
-// maxRefusalPeers bounds the table of refusals; peers beyond share one entry.
-const maxRefusalPeers = 1024
-
-// refusals counts and names in the log the peers that sent what was refused, without letting one of them
-// fill the log: of its refusals those with the numbers 1, 2, 4, 8 and so on are written.
-type refusals struct {
-	log *slog.Logger
-
-	mu sync.Mutex
-	by map[peer.ID]uint64
-}
-
-// note counts one refusal of something that came from p. It is safe for concurrent use.
-func (r *refusals) note(p peer.ID, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.by == nil {
-		r.by = make(map[peer.ID]uint64)
-	}
-	key := p
-	if _, known := r.by[p]; !known && len(r.by) >= maxRefusalPeers {
-		key = ""
-	}
-	r.by[key]++
-	if n := r.by[key]; n&(n-1) == 0 {
-		r.log.Warn("refused", "peer", p, "times", n, "err", err)
-	}
-}

@@ -148,7 +148,7 @@ func TestRestartKeepsPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	o := hostOptions{Listen: listen, Before: before, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	o := hostOptions{Listen: listen, Before: before, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	second, _ := loopbackHost(t, o)
 	if got := second.Network().ListenAddresses(); !sameAddrs(got, before) || log.Len() > 0 {
 		t.Errorf("listens on %v, want %v; log %q", got, before, log.String())

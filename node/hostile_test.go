@@ -20,6 +20,7 @@ import (
 
 	"halos/bulk"
 	"halos/codec"
+	"halos/spool"
 	"halos/wire"
 )
 
@@ -202,19 +203,7 @@ func TestBadDeltasAreRefused(t *testing.T) {
 	if s.read(in).GetWelcome() == nil {
 		t.Fatal("not welcome")
 	}
-	ps, err := pubsub.NewGossipSub(t.Context(), s.host, pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign))
-	if err != nil {
-		t.Fatal(err)
-	}
-	topic, err := ps.Join(n.deltaTopic(regionTier), pubsub.FanoutOnly())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ctx := t.Context(); len(topic.ListPeers()) == 0; {
-		if wait(ctx, 10*time.Millisecond); ctx.Err() != nil {
-			t.Fatal("the node is not on the delta topic")
-		}
-	}
+	topic := s.deltaTopic()
 	nan := make([]float32, n.params)
 	nan[len(nan)/2] = float32(math.NaN())
 	huge := make([]float32, n.params)
@@ -240,12 +229,71 @@ func TestBadDeltasAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		offer := &wire.ToServer{Body: &wire.ToServer_Announce{Announce: sender.Offer(1, seq, frame)}}
-		if err := wire.WriteMessage(out, offer); err != nil {
+		room, _ := new(spool.Dir).New(len(frame)) // memory does not refuse
+		whole := spool.Grow(room)
+		if err := whole.Append(frame); err != nil {
 			t.Fatal(err)
+		}
+		a := sender.Offer(1, seq, seq, len(frame), whole, time.Now())
+		for _, m := range []*wire.ToServer{
+			{Body: &wire.ToServer_Announce{Announce: a}},
+			{Body: &wire.ToServer_Seal{Seal: sender.Seal(1, seq)}},
+		} {
+			if err := wire.WriteMessage(out, m); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if got := s.verdict(t.Context(), in, topic, sender, seq); !strings.Contains(got, v.want) {
 			t.Errorf("delta %d refused for %q, want %q", seq, got, v.want)
+		}
+	}
+	stillTrains(t, n)
+}
+
+// deltaTopic joins the topic of the node's region as a publisher.
+func (s *stranger) deltaTopic() *pubsub.Topic {
+	s.t.Helper()
+	ps, err := pubsub.NewGossipSub(s.t.Context(), s.host, pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	topic, err := ps.Join(s.node.deltaTopic(regionTier), pubsub.FanoutOnly())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for ctx := s.t.Context(); len(topic.ListPeers()) == 0; {
+		if wait(ctx, 10*time.Millisecond); ctx.Err() != nil {
+			s.t.Fatal("the node is not on the delta topic")
+		}
+	}
+	return topic
+}
+
+// Whoever floods the delta topic with what is no chunk is cut off and not let in again.
+func TestAFloodOfGarbageIsShutOut(t *testing.T) {
+	n := running(t)
+	s := newStranger(t, n)
+	topic := s.deltaTopic()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for i := 0; s.host.Network().Connectedness(n.host.ID()) == network.Connected; i++ {
+		junk := make([]byte, 1000)
+		rand.Read(junk)
+		if err := topic.Publish(ctx, junk); err != nil {
+			t.Fatalf("after %d: %v", i, err)
+		}
+		wait(ctx, time.Millisecond)
+	}
+	if count, out := n.offences.refused(s.host.ID()); !out || count < 30 {
+		t.Errorf("shut out: %v, after %d", out, count)
+	}
+	info := peer.AddrInfo{ID: n.host.ID(), Addrs: n.host.Addrs()}
+	if err := s.host.Connect(ctx, info); err == nil {
+		// The refusal comes right behind the handshake.
+		for s.host.Network().Connectedness(n.host.ID()) == network.Connected {
+			if wait(ctx, 10*time.Millisecond); ctx.Err() != nil {
+				t.Fatal("it was let in again")
+			}
 		}
 	}
 	stillTrains(t, n)
@@ -257,9 +305,9 @@ func (s *stranger) verdict(ctx context.Context, in *bufio.Reader, topic *pubsub.
 	for {
 		switch b := s.read(in).GetBody().(type) {
 		case *wire.ToClient_Credit:
-			sender.Credit(b.Credit)
+			sender.Credit(b.Credit, time.Now())
 		case *wire.ToClient_Missing:
-			sender.Missing(b.Missing)
+			sender.Missing(b.Missing, time.Now())
 		case *wire.ToClient_Marks:
 			for _, r := range b.Marks.GetRefused() {
 				if r.GetSeq() == seq {
@@ -271,8 +319,11 @@ func (s *stranger) verdict(ctx context.Context, in *bufio.Reader, topic *pubsub.
 			}
 		}
 		for {
-			chunk, ok := sender.Next()
-			if !ok {
+			chunk, err := sender.Next(time.Now())
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if chunk == nil {
 				break
 			}
 			if err := topic.Publish(ctx, chunk); err != nil {

@@ -33,6 +33,7 @@ func (n *Node) status() Status {
 	for i := range s.Peers {
 		if id, err := peer.Decode(s.Peers[i].ID); err == nil {
 			s.Peers[i].Connected = n.host.Network().Connectedness(id) == network.Connected
+			s.Peers[i].Refused, s.Peers[i].ShutOut = n.offences.refused(id)
 		}
 	}
 	r.mu.Lock()

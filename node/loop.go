@@ -128,8 +128,8 @@ func (n *Node) ticks(ctx context.Context) {
 	n.tickTable()
 	n.report.tick(n)
 	n.evaluate(ctx)
-	if n.draining && time.Now().After(n.drainBy) {
-		n.fault = fmt.Errorf("stopped after %v of draining, before all was delivered: no server took it; what a server here holds is on its disk, what a worker held is lost",
+	if n.draining && n.stuck() {
+		n.fault = fmt.Errorf("stopped after %v of draining without progress, before all was delivered: no server took it; what a server here holds is on its disk, what a worker held is lost",
 			drainPatience)
 	}
 }
@@ -140,7 +140,7 @@ func (n *Node) startDrain() {
 		return
 	}
 	n.draining = true
-	n.drainBy = time.Now().Add(drainPatience)
+	n.drained = time.Now()
 	n.log.Info("draining", "roles", n.roleNames())
 	n.drainNext()
 }

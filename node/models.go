@@ -3,65 +3,117 @@ package node
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"halos/codec"
+	"halos/bulk"
 	"halos/roles"
 	"halos/wire"
 )
 
-// modelPiece is what a model stream writes under one deadline.
-const modelPiece = 256 << 10
-
 // modelFrame is one version of a server's model, encoded once for all clients.
 type modelFrame struct {
-	id      roles.ModelID
+	*frame
+	version roles.ModelID
 	header  wire.ModelHeader
-	payload []byte
-	seal    sync.Once // checksums are made off the loop
 }
 
-// frame returns the encoded model of m, which is copied if it is a new version.
+// frame returns the encoded model of m. Of a new version it takes a copy; the encoding
+// is left to another goroutine.
 func (d *downlink) frame(m roles.Model) *modelFrame {
-	if d.newest != nil && d.newest.id == m.ID {
+	if d.newest != nil && d.newest.version == m.ID {
 		return d.newest
 	}
-	c := codec.F32
-	d.newest = &modelFrame{
-		id:      m.ID,
-		header:  wire.ModelHeader{Codec: uint8(c), Term: m.ID.Term.Counter, Version: m.ID.Version, Elements: uint64(len(m.Params))},
-		payload: c.Append(make([]byte, 0, c.EncodedLen(len(m.Params))), m.Params),
+	size := modelCodec.EncodedLen(len(m.Params))
+	f := &modelFrame{frame: d.n.newFrame(size), version: m.ID, header: wire.ModelHeader{
+		Codec: uint8(modelCodec), Term: m.ID.Term.Counter, Version: m.ID.Version,
+		Elements: uint64(len(m.Params)), Length: uint64(size),
+	}}
+	f.header.ID = f.id
+	values := d.copyOf(m.Params)
+	f.hold()
+	d.n.group.Go(func() error {
+		err := f.fill(nil, modelCodec, values)
+		d.putCopy(values)
+		if err = errors.Join(err, f.Close()); err != nil {
+			d.n.log.Warn("a model was not spooled: who follows it gets the next", "version", m.ID.Version, "err", err)
+		}
+		return nil
+	})
+	d.setNewest(f)
+	return f
+}
+
+// setNewest replaces the newest frame, nil for none.
+func (d *downlink) setNewest(f *modelFrame) {
+	if d.newest != nil {
+		_ = d.newest.Close() // nothing was written to it for good
 	}
-	return d.newest
+	d.newest = f
+}
+
+// copyOf is a copy of a model, in kept memory if there is some.
+func (d *downlink) copyOf(params []float32) []float32 {
+	var values []float32
+	select {
+	case values = <-d.spare:
+	default:
+		values = make([]float32, len(params))
+	}
+	copyBlocks(blocksOf(values, params))
+	return values
+}
+
+func (d *downlink) putCopy(values []float32) {
+	select {
+	case d.spare <- values:
+	default:
+	}
 }
 
 // modelStream is the server's end of a client's model stream.
 type modelStream struct {
-	peer   peer.ID
-	stream network.Stream
-	frames chan addressed // one: a client has credit for one, and the newest wins
+	n       *Node
+	peer    peer.ID
+	stream  network.Stream
+	frames  chan addressed // one: a client has credit for one, and the newest wins
+	sender  *bulk.Sender
+	partial atomic.Uint64 // id of the transfer of which the client said last that it holds a part
+	needs   uint64        // last seq of the client's deltas that it wants in the model; the loop's
 }
 
-// addressed is a frame with what its header says to one client.
+// addressed is a frame with what its header says to one client. Who has it holds the
+// frame.
 type addressed struct {
 	frame               *modelFrame
 	contains, committed uint64
 }
 
-// offer queues a frame in the place of one that has not gone out. Only the loop
-// calls it.
+// offer queues a frame in the place of one that has not gone out. A transfer that
+// broke off is finished first if it will do. Only the loop calls it.
 func (s *modelStream) offer(f *modelFrame, m roles.Model) {
+	a := addressed{f, m.Contains, m.Committed}
+	if kept, ok := s.n.parts.take(s.peer, s.partial.Load(), s.needs); ok {
+		a = kept
+	} else {
+		f.hold()
+	}
 	select {
-	case <-s.frames:
+	case old := <-s.frames:
+		old.close()
 	default:
 	}
-	s.frames <- addressed{f, m.Contains, m.Committed}
+	s.frames <- a
 }
+
+func (a addressed) close() { _ = a.frame.Close() } // nothing was written to it for good
 
 // attach makes the stream of a Follow the one where its client gets models.
 func (n *Node) attach(e event) bool {
@@ -73,81 +125,157 @@ func (n *Node) attach(e event) bool {
 	if c == nil || c.peer != e.on.peer {
 		return false
 	}
+	e.on.needs = f.Contains
 	c.models = e.on
 	return true
 }
 
-// handleModel reads Follows and writes models until either end has enough.
+// handleModel reads what a client says and writes models until either end has enough.
 func (n *Node) handleModel(ctx context.Context, s network.Stream) {
-	m := &modelStream{peer: s.Conn().RemotePeer(), stream: s, frames: make(chan addressed, 1)}
+	m := &modelStream{n: n, peer: s.Conn().RemotePeer(), stream: s, frames: make(chan addressed, 1), sender: bulk.NewSender()}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	n.group.Go(func() error {
+	var writing sync.WaitGroup
+	writing.Go(func() {
 		defer abandon(s)
 		if err := m.write(ctx); err != nil {
 			n.log.Debug("model stream ended", "peer", m.peer, "err", err)
 		}
-		return nil
 	})
+	defer writing.Wait()
+	defer cancel()
 	in := bufio.NewReader(s)
 	for {
-		var f wire.Follow
-		if err := wire.ReadMessage(in, &f, maxMessage); err != nil {
+		var said wire.FromFollower
+		if err := wire.ReadMessage(in, &said, maxMessage); err != nil {
+			if err != io.EOF {
+				n.log.Debug("model stream", "peer", m.peer, "err", err)
+			}
 			return
 		}
-		t, err := parseTier(f.GetTier())
-		if err != nil {
-			n.offences.note(m.peer, err)
-			return
-		}
-		follow := roles.Follow{
-			Client: m.peer.String(), Contains: f.GetContains(),
-			Have: roles.ModelID{Term: termOf(f.GetTerm()), Version: f.GetVersion()},
-		}
-		if t == globalTier {
-			follow.Client = f.GetRegion()
-		}
-		if !n.post(event{to: t.server(), ev: follow, on: m}) {
+		switch b := said.GetBody().(type) {
+		case *wire.FromFollower_Credit:
+			if m.sender.Credit(b.Credit, time.Now()) {
+				n.alive(m.peer)
+			}
+		case *wire.FromFollower_Missing:
+			m.sender.Missing(b.Missing, time.Now())
+		case *wire.FromFollower_Follow:
+			if !n.followed(m, b.Follow) {
+				return
+			}
+		default:
+			n.offences.note(m.peer, errors.New("a message that is none of a follower's"))
 			return
 		}
 	}
 }
 
+// followed hands a Follow to the loop.
+func (n *Node) followed(m *modelStream, f *wire.Follow) bool {
+	t, err := parseTier(f.GetTier())
+	if err != nil {
+		n.offences.note(m.peer, err)
+		return false
+	}
+	follow := roles.Follow{
+		Client: m.peer.String(), Contains: f.GetContains(),
+		Have: roles.ModelID{Term: termOf(f.GetTerm()), Version: f.GetVersion()},
+	}
+	if t == globalTier {
+		follow.Client = f.GetRegion()
+	}
+	m.partial.Store(f.GetPartial())
+	return n.post(event{to: t.server(), ev: follow, on: m})
+}
+
+// write sends one model after the other. The one that is broken off is kept for a
+// while.
 func (s *modelStream) write(ctx context.Context) error {
 	for {
 		var a addressed
 		select {
 		case a = <-s.frames:
 		case <-ctx.Done():
+			select {
+			case a = <-s.frames:
+				a.close()
+			default:
+			}
 			return nil
 		}
-		f := a.frame
-		f.seal.Do(func() { f.header.Seal(f.payload) })
-		h := f.header
-		h.Contains, h.Committed = a.contains, a.committed
-		head, err := h.AppendBinary(make([]byte, 0, wire.ModelHeaderLen))
-		if err != nil {
-			return fmt.Errorf("model version %d: %w", h.Version, err)
+		err := s.send(ctx, a)
+		if err != nil || ctx.Err() != nil {
+			s.n.parts.keep(s.peer, a)
+			return err
 		}
-		if err := writePieces(s.stream, head, f.payload); err != nil {
+		a.close()
+	}
+}
+
+// send writes one model and returns when the client has all of it.
+func (s *modelStream) send(ctx context.Context, a addressed) error {
+	h := a.frame.header
+	h.Contains, h.Committed = a.contains, a.committed
+	head, err := h.AppendBinary(make([]byte, 0, wire.ModelHeaderLen))
+	if err != nil {
+		return err
+	}
+	s.sender.Offer(h.Term, h.Version, h.ID, int(h.Length), a.frame.hold(), time.Now())
+	defer s.sender.Close() // but for what it knows of the path
+	a.frame.tell(s.sender)
+	defer a.frame.leave(s.sender)
+	if err := s.put(head); err != nil {
+		return fmt.Errorf("model version %d: %w", h.Version, err)
+	}
+	look := time.NewTicker(giveUpAfter / 8)
+	defer look.Stop()
+	for sealed := false; ; {
+		chunk, err := s.sender.Next(time.Now())
+		if errors.Is(err, bulk.ErrGreedy) {
+			s.n.offences.note(s.peer, err)
+		}
+		if err == nil && chunk != nil {
+			err = s.put(chunk)
+		}
+		if seal := s.sender.Seal(h.Term, h.Version); err == nil && seal != nil && !sealed {
+			sealed = true
+			err = s.putSeal(seal)
+		}
+		switch {
+		case err != nil:
 			return fmt.Errorf("model version %d: %w", h.Version, err)
+		case chunk != nil:
+			continue
+		case s.sender.Done():
+			return nil
+		}
+		select {
+		case <-s.sender.Ready():
+		case now := <-look.C:
+			if s.sender.Silent(now) > giveUpAfter {
+				err := fmt.Errorf("the client has neither given credit nor acknowledged a chunk for %v", giveUpAfter)
+				s.n.offences.note(s.peer, err)
+				return err
+			}
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }
 
-// writePieces writes head and payload; the stream must take each piece in time.
-func writePieces(s network.Stream, head, payload []byte) error {
-	for b := head; ; {
-		if err := s.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
-			return err
-		}
-		if _, err := s.Write(b); err != nil {
-			return err
-		}
-		if len(payload) == 0 {
-			return nil
-		}
-		n := min(len(payload), modelPiece)
-		b, payload = payload[:n], payload[n:]
+func (s *modelStream) putSeal(seal *wire.Seal) error {
+	b, err := wire.AppendSeal(nil, seal)
+	if err != nil {
+		return err
 	}
+	return s.put(b)
+}
+
+// put writes one frame; the stream must take it in time.
+func (s *modelStream) put(b []byte) error {
+	if err := s.stream.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
+		return err
+	}
+	_, err := s.stream.Write(b)
+	return err
 }

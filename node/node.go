@@ -21,15 +21,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/libp2p/go-libp2p"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
 	"halos/codec"
 	"halos/data"
 	"halos/job"
 	"halos/roles"
+	"halos/spool"
 	"halos/tensor"
 	"halos/wire"
 )
@@ -37,12 +40,14 @@ import (
 // Bounds of the exchange.
 const (
 	chunkBudget   = 64               // chunks of credit out over all clients: 16 MiB
-	slotBudget    = 1 << 30          // bytes of frames being received
+	slotBudget    = 1 << 30          // bytes of frames being received, where they are kept in memory
+	diskSlots     = 64               // frames being received, where they are kept on disk: others wait
 	repairAfter   = 2 * time.Second  // without progress until missing chunks are asked for
 	giveUpAfter   = 90 * time.Second // without progress until a transfer fails
 	decodeAhead   = 4                // decode buffers kept
 	outboxBytes   = 256 << 20        // of deltas that are not durable, per client half
-	drainPatience = 20 * time.Second // for everything to become durable
+	drainPatience = 20 * time.Second // without progress of a transfer, for everything to become durable
+	drainLimit    = 10 * time.Minute // with it
 	maxLoss       = 1e6              // nats per token that a frame can name
 )
 
@@ -70,6 +75,9 @@ type Config struct {
 	MDNS      bool                                                              // announce the node on the LAN, and find others there
 	Dial      func(ctx context.Context, network, addr string) (net.Conn, error) // emulated links: TCP only
 	Log       *slog.Logger
+
+	cast      func(*Node) (role, machine) // plays in the place of the roles, in a measurement
+	simulated []libp2p.Option             // see hostOptions; virtual time stands still beside a status socket, so there is none
 }
 
 // machine is a role.
@@ -95,11 +103,14 @@ type Node struct {
 	window int // deltas in an outbox
 	codec  [tiers]codec.ID
 	corpus *data.Corpus
+	spool  *spool.Dir   // for frames on their way
+	parts  parts        // of models that clients have begun to take
+	moved  atomic.Int64 // when a server last took a part of a delta, Unix nanoseconds
 
 	traffic  *traffic
 	pubsub   *pubsub.PubSub
 	drops    *drops
-	offences *refusals
+	offences *offences
 	boots    boots
 	roster   *roster
 	report   *report
@@ -127,7 +138,7 @@ type Node struct {
 	local     []func()
 	fault     error
 	draining  bool
-	drainBy   time.Time
+	drained   time.Time // since when the node drains
 	table     table
 	final     roles.State // of the GPS at its end
 	restored  [roleCount]*uint64
@@ -191,8 +202,9 @@ func (n *Node) listen() (err error) {
 	if err != nil {
 		return err
 	}
+	n.offences = newOffences(n.log)
 	n.host, n.traffic, err = newHost(hostOptions{
-		Key: n.key, Listen: n.cfg.Listen, Before: before, DialTCP: n.cfg.Dial,
+		Key: n.key, Gater: n.offences, Listen: n.cfg.Listen, Before: before, DialTCP: n.cfg.Dial, simulated: n.cfg.simulated,
 		UserAgent: fmt.Sprintf("halos/%d", wire.ProtocolVersion), Log: n.log,
 	})
 	if err != nil {
@@ -200,13 +212,16 @@ func (n *Node) listen() (err error) {
 	}
 	n.self = n.host.ID().String()
 	n.roster = newRoster(n.host.ID())
-	n.offences = &refusals{log: n.log}
 	return n.dir.rememberListen(n.host.Network().ListenAddresses())
 }
 
 // prepare makes what the roles need: the corpus, their state, the records.
 func (n *Node) prepare() (err error) {
 	n.params = n.job.Model.NumParams()
+	n.spool = &spool.Dir{Path: n.dir.path, Above: spoolAbove}
+	if err := n.spool.Clean(); err != nil {
+		return fmt.Errorf("remove what an earlier run left: %w", err)
+	}
 	n.window = min(max(4, outboxBytes/(4*n.params)), 32)
 	for t, name := range []string{n.job.Codec.Region, n.job.Codec.Global} {
 		if n.codec[t], err = codec.Parse(name); err != nil {
@@ -222,7 +237,10 @@ func (n *Node) prepare() (err error) {
 	if n.has(worker) || n.has(gps) {
 		n.pool = tensor.NewPool(threads)
 	}
-	if n.machines, err = n.makeRoles(); err != nil {
+	if n.cfg.cast != nil {
+		r, m := n.cfg.cast(n)
+		n.machines[r], n.left = m, 1
+	} else if n.machines, err = n.makeRoles(); err != nil {
 		return err
 	}
 	n.report, err = newReport(n)
@@ -271,6 +289,15 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	n.group, _ = errgroup.WithContext(ctx)
+	n.group.Go(func() error { boundHeap(ctx); return nil })
+	n.offences.enforce(func(p peer.ID) {
+		n.group.Go(func() error {
+			if err := n.host.Network().ClosePeer(p); err != nil {
+				n.log.Debug("connection not closed well", "peer", p, "err", err)
+			}
+			return nil
+		})
+	})
 	if err := n.meetOthers(ctx); err != nil {
 		cancel()
 		return errors.Join(err, n.group.Wait())
@@ -288,5 +315,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		n.host.RemoveStreamHandler(protocolID(p))
 	}
 	closed := n.host.Network().Close() // ends the streams that handlers read
-	return errors.Join(err, closed, n.group.Wait())
+	err = errors.Join(err, closed, n.group.Wait())
+	n.parts.drop()
+	return errors.Join(err, n.spool.Close())
 }

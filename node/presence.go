@@ -37,7 +37,7 @@ type opened struct {
 
 // joinControl joins the control topic of that name. Refused messages are noted with the peer that passed
 // them on.
-func joinControl(ps *pubsub.PubSub, self peer.ID, key crypto.PrivKey, name string, refused *refusals) (*controlTopic, error) {
+func joinControl(ps *pubsub.PubSub, self peer.ID, key crypto.PrivKey, name string, refused *offences) (*controlTopic, error) {
 	t := &controlTopic{name: name, key: key, ps: ps}
 	validate := func(_ context.Context, via peer.ID, m *pubsub.Message) pubsub.ValidationResult {
 		from, body, err := openControl(name, m.GetData())

@@ -23,7 +23,7 @@ type controlHost struct {
 	host    host.Host
 	key     crypto.PrivKey
 	ps      *pubsub.PubSub
-	refused *refusals
+	refused *offences
 	log     lines
 }
 
@@ -44,7 +44,7 @@ func joinTestTopic(t *testing.T) controlHost {
 		t.Fatal(err)
 	}
 	log := make(lines, 64)
-	refused := &refusals{log: slog.New(slog.NewTextHandler(log, nil))}
+	refused := newOffences(slog.New(slog.NewTextHandler(log, nil)))
 	topic, err := joinControl(ps, h.ID(), key, testTopic, refused)
 	if err != nil {
 		t.Fatal(err)
@@ -145,17 +145,17 @@ func TestControlTopicRefuses(t *testing.T) {
 
 func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 	var log bytes.Buffer
-	r := refusals{log: slog.New(slog.NewTextHandler(&log, nil))}
+	r := newOffences(slog.New(slog.NewTextHandler(&log, nil)))
 	for range 1000 {
 		r.note("p", errControl)
 	}
 	if got := strings.Count(log.String(), "level=WARN"); got != 10 { // 1, 2, 4 .. 512
 		t.Errorf("%d lines for 1000 refusals, want 10", got)
 	}
-	for i := range 2 * maxRefusalPeers {
+	for i := range 2 * maxOffenders {
 		r.note(peer.ID(fmt.Sprint(i)), errControl)
 	}
-	if len(r.by) > maxRefusalPeers+1 {
-		t.Errorf("%d peers in the table, want at most %d", len(r.by), maxRefusalPeers+1)
+	if len(r.by) > maxOffenders+1 {
+		t.Errorf("%d peers in the table, want at most %d", len(r.by), maxOffenders+1)
 	}
 }

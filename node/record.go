@@ -57,7 +57,7 @@ const (
 //	restored    tier version                          a server went on from a snapshot, or began without one (version 0):
 //	                                                  applied records of this node and tier with a higher version before
 //	                                                  this line are void
-//	bytes       wan lan topic local dropped           totals since the process started, every 2 s and at the end
+//	bytes       wan lan topic local dropped gap       totals since the process started, every 2 s and at the end
 //	stop        reason                                the last line of a process that ended by itself
 //
 // The tier of a server's own events is "region" for an LPS and "global" for the GPS. A process that was
@@ -94,7 +94,9 @@ type Record struct {
 	Topic   uint64 `json:"topic,omitempty"`   // bytes of deltas published
 	Local   uint64 `json:"local,omitempty"`   // bytes of deltas handed over inside the process
 	Dropped uint64 `json:"dropped,omitempty"` // messages lost in a queue of pubsub
+
+	Gap float64 `json:"gap,omitempty"` // seconds, the longest between two presences of one other node since the last record of this event
 }
 
 // finite replaces the floats that JSON has no form for by zero, which leaves them out.
-func (r *Record) finite() { zeroNonFinite([]*float64{&r.Loss, &r.Seconds, &r.Blocked}) }
+func (r *Record) finite() { zeroNonFinite([]*float64{&r.Loss, &r.Seconds, &r.Blocked, &r.Gap}) }

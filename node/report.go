@@ -164,6 +164,7 @@ func (r *report) bytes(n *Node) {
 	b := r.count(n)
 	r.append(Record{
 		Event: EventBytes, WAN: b.WAN, LAN: b.LAN, Topic: b.Topic, Local: b.Local, Dropped: n.drops.lost(),
+		Gap: n.roster.longestGap().Seconds(),
 	})
 }
 

@@ -28,6 +28,7 @@ type roster struct {
 	mu      sync.Mutex
 	table   *wire.Membership // newest known, nil before the first
 	members map[peer.ID]member
+	gap     time.Duration // longest between two presences of one member since it was asked for last
 }
 
 // member is a node as its presence describes it.
@@ -35,6 +36,7 @@ type member struct {
 	region string
 	roles  []string
 	heard  time.Time
+	spoke  time.Time // when its presence came last; zero before the first
 }
 
 func newRoster(self peer.ID) *roster {
@@ -75,6 +77,42 @@ func (r *roster) heard(id peer.ID, self *wire.Member) {
 	r.place(id, self.GetRegion(), self.GetRoles())
 }
 
+// beat notes that the presence of a member has come.
+func (r *roster) beat(id peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m, known := r.members[id]
+	if !known {
+		return
+	}
+	now := time.Now()
+	if !m.spoke.IsZero() {
+		r.gap = max(r.gap, now.Sub(m.spoke))
+	}
+	m.spoke = now
+	r.members[id] = m
+}
+
+// longestGap is the longest time between two presences of one member since the last
+// call.
+func (r *roster) longestGap() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gap := r.gap
+	r.gap = 0
+	return gap
+}
+
+// stir notes a sign of life of a member.
+func (r *roster) stir(id peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m, known := r.members[id]; known {
+		m.heard = time.Now()
+		r.members[id] = m
+	}
+}
+
 func (r *roster) place(id peer.ID, region string, roles []string) {
 	if _, known := r.members[id]; !known && len(r.members) >= maxMembers {
 		for old, m := range r.members {
@@ -86,7 +124,7 @@ func (r *roster) place(id peer.ID, region string, roles []string) {
 			return
 		}
 	}
-	r.members[id] = member{region, roles, time.Now()}
+	r.members[id] = member{region, roles, time.Now(), r.members[id].spoke}
 }
 
 // membership is the newest table, nil if none is known.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"sync"
 	"time"
 
@@ -16,9 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"halos/bulk"
-	"halos/codec"
 	"halos/roles"
-	"halos/tensor"
 	"halos/wire"
 )
 
@@ -37,7 +34,8 @@ type serverConn struct {
 	ack    network.Stream
 	models network.Stream
 	topic  *pubsub.Topic
-	sender *bulk.Sender
+	sender *bulk.Sender // outlives the connection
+	inflow *inflow      // likewise
 
 	out     chan *wire.ToServer
 	deltas  chan roles.Delta // to be encoded and announced; the outbox's window fits
@@ -47,11 +45,12 @@ type serverConn struct {
 	end  chan struct{}
 }
 
-func newServerConn(n *Node, t tier, server peer.ID, ack, models network.Stream, topic *pubsub.Topic) *serverConn {
+func newServerConn(l *uplink, server peer.ID, ack, models network.Stream) *serverConn {
 	return &serverConn{
-		n: n, tier: t, peer: server, ack: ack, models: models, topic: topic, sender: bulk.NewSender(),
+		n: l.n, tier: l.tier, peer: server, ack: ack, models: models,
+		topic: l.topic, sender: l.sender, inflow: l.inflow,
 		out:     make(chan *wire.ToServer, 64),
-		deltas:  make(chan roles.Delta, n.window+1),
+		deltas:  make(chan roles.Delta, l.n.window+1),
 		follows: make(chan roles.Follow, 1),
 		end:     make(chan struct{}),
 	}
@@ -98,13 +97,17 @@ func offer[T any](queue chan T, v T) bool {
 
 // run moves everything until one of the streams ends.
 func (c *serverConn) run(ctx context.Context) error {
+	c.sender.Reset(time.Now())
+	c.inflow.rx.Drop(c.peer.String())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.write(ctx) })
 	group.Go(func() error { return c.read(ctx) })
 	group.Go(func() error { return c.announce(ctx) })
 	group.Go(func() error { return c.publish(ctx) })
 	group.Go(func() error { return c.follow(ctx) })
-	group.Go(func() error { return c.receive(ctx) })
+	group.Go(func() error { return c.receive() })
+	group.Go(func() error { work(ctx, c.inflow.rx); return nil })
+	group.Go(func() error { return c.adopt(ctx) })
 	group.Go(func() error {
 		var err error
 		select {
@@ -167,10 +170,12 @@ func (c *serverConn) read(ctx context.Context) error {
 		}
 		switch b := m.GetBody().(type) {
 		case *wire.ToClient_Credit:
-			c.sender.Credit(b.Credit)
+			if c.sender.Credit(b.Credit, time.Now()) {
+				c.n.delivered(c.peer)
+			}
 			continue
 		case *wire.ToClient_Missing:
-			c.sender.Missing(b.Missing)
+			c.sender.Missing(b.Missing, time.Now())
 			continue
 		case *wire.ToClient_Reject:
 			c.n.call(func() { c.n.refused(c, b.Reject) })
@@ -188,24 +193,55 @@ func (c *serverConn) read(ctx context.Context) error {
 	}
 }
 
-// announce encodes deltas, one after the other, and offers them.
+// announce offers deltas, one after the other.
 func (c *serverConn) announce(ctx context.Context) error {
 	for {
 		select {
 		case d := <-c.deltas:
-			frame, err := c.n.encode(c.tier, d)
-			if err != nil {
-				return fmt.Errorf("encode delta %d: %w", d.Seq, err)
-			}
-			a := c.sender.Offer(d.Session, d.Seq, frame)
-			select {
-			case c.out <- &wire.ToServer{Body: &wire.ToServer_Announce{Announce: a}}:
-			case <-ctx.Done():
-				return nil
+			if err := c.offer(ctx, d); err != nil {
+				return fmt.Errorf("delta %d: %w", d.Seq, err)
 			}
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// offer announces a delta, and seals it once it is encoded, while its first chunks
+// travel. What an earlier connection has encoded is not encoded again.
+func (c *serverConn) offer(ctx context.Context, d roles.Delta) error {
+	a, seal, known := c.sender.Again(d.Session, d.Seq, time.Now())
+	if !known {
+		head, size, err := c.n.deltaHead(c.tier, d)
+		if err != nil {
+			return err
+		}
+		f := c.n.newFrame(size)
+		f.tell(c.sender)
+		c.say(ctx, &wire.ToServer{Body: &wire.ToServer_Announce{
+			Announce: c.sender.Offer(d.Session, d.Seq, f.id, size, f, time.Now()),
+		}})
+		// It must become whole, whatever becomes of the connection.
+		if err := f.fill(head, c.n.codec[c.tier], d.Values); err != nil {
+			c.sender.Withdraw(d.Session, d.Seq)
+			return err
+		}
+		a, seal = nil, c.sender.Seal(d.Session, d.Seq)
+	}
+	if a != nil {
+		c.say(ctx, &wire.ToServer{Body: &wire.ToServer_Announce{Announce: a}})
+	}
+	if seal != nil {
+		c.say(ctx, &wire.ToServer{Body: &wire.ToServer_Seal{Seal: seal}})
+	}
+	return nil
+}
+
+// say queues a message for the server, unless the connection ends.
+func (c *serverConn) say(ctx context.Context, m *wire.ToServer) {
+	select {
+	case c.out <- m:
+	case <-ctx.Done():
 	}
 }
 
@@ -217,11 +253,25 @@ func (c *serverConn) publish(ctx context.Context) error {
 			return nil
 		}
 	}
+	look := time.NewTicker(giveUpAfter / 8)
+	defer look.Stop()
 	for {
-		chunk, ok := c.sender.Next()
-		if !ok {
+		chunk, err := c.sender.Next(time.Now())
+		if errors.Is(err, bulk.ErrGreedy) {
+			c.n.offences.note(c.peer, err)
+		}
+		if err != nil {
+			return err
+		}
+		if chunk == nil {
 			select {
 			case <-c.sender.Ready():
+			case now := <-look.C:
+				if c.sender.Silent(now) > giveUpAfter {
+					err := fmt.Errorf("the server has neither given credit nor acknowledged a chunk for %v", giveUpAfter)
+					c.n.offences.note(c.peer, err)
+					return err
+				}
 			case <-ctx.Done():
 				return nil
 			}
@@ -244,87 +294,4 @@ func (c *serverConn) subscribed() bool {
 		}
 	}
 	return false
-}
-
-// follow gives the server credit for models.
-func (c *serverConn) follow(ctx context.Context) error {
-	for {
-		select {
-		case f := <-c.follows:
-			m := &wire.Follow{
-				Tier: c.tier.wire(), Region: c.n.cfg.Region, Contains: f.Contains,
-				Term: termMessage(f.Have.Term), Version: f.Have.Version,
-			}
-			if err := c.models.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
-				return err
-			}
-			if err := wire.WriteMessage(c.models, m); err != nil {
-				return fmt.Errorf("model stream: %w", err)
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// receive reads models and hands them to the loop, which copies them.
-func (c *serverConn) receive(ctx context.Context) error {
-	in := bufio.NewReaderSize(c.models, modelPiece)
-	id := codec.F32
-	size := id.EncodedLen(c.n.params)
-	head := make([]byte, wire.ModelHeaderLen)
-	payload := make([]byte, size)
-	params := make([]float32, c.n.params)
-	taken := make(chan struct{}, 1)
-	for {
-		if _, err := io.ReadFull(in, head); err != nil {
-			return fmt.Errorf("model stream: %w", err)
-		}
-		h, err := wire.ParseModelHeader(head, c.n.params, size)
-		switch {
-		case err != nil:
-			return err
-		case codec.ID(h.Codec) != id || h.Elements != uint64(c.n.params) || h.Length != uint64(size):
-			return fmt.Errorf("model of %d elements in %s, the job has %d in %s", h.Elements, codec.ID(h.Codec), c.n.params, id)
-		}
-		if err := readPieces(c.models, in, payload); err != nil {
-			return fmt.Errorf("model version %d: %w", h.Version, err)
-		}
-		if err := h.Verify(payload); err != nil {
-			return err
-		}
-		if err := id.Decode(params, payload); err != nil {
-			return err
-		}
-		if norm := tensor.Norm(params); math.IsNaN(norm) || math.IsInf(norm, 0) {
-			return fmt.Errorf("model version %d of %s has values that are not finite: it is not taken", h.Version, c.peer)
-		}
-		m := roles.Model{
-			Client: c.n.clientName(c.tier), Contains: h.Contains, Committed: h.Committed, Params: params,
-			ID: roles.ModelID{Term: roles.Term{Counter: h.Term, Leader: c.peer.String()}, Version: h.Version},
-		}
-		if !c.n.post(event{to: c.tier.client(), ev: m, up: c, done: func() { taken <- struct{}{} }}) {
-			return nil
-		}
-		select {
-		case <-taken:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// readPieces fills b; the stream must bring each piece in time.
-func readPieces(s network.Stream, in io.Reader, b []byte) error {
-	for len(b) > 0 {
-		if err := s.SetReadDeadline(time.Now().Add(writeWait)); err != nil {
-			return err
-		}
-		n := min(len(b), modelPiece)
-		if _, err := io.ReadFull(in, b[:n]); err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return s.SetReadDeadline(time.Time{})
 }

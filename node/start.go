@@ -253,7 +253,9 @@ func (n *Node) meetOthers(ctx context.Context) (err error) {
 	if n.trainer != nil {
 		n.group.Go(func() error { n.trainer.run(ctx); return nil })
 	}
-	n.group.Go(func() error { return n.serveStatus(ctx) })
+	if n.cfg.simulated == nil {
+		n.group.Go(func() error { return n.serveStatus(ctx) })
+	}
 	n.announceJob(ctx)
 	n.linkUp = func(t tier) { n.join(ctx, t) }
 	for t := range tiers {

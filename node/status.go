@@ -33,6 +33,8 @@ type PeerStatus struct {
 	Region    string   `json:"region"`
 	Roles     []string `json:"roles"`
 	Connected bool     `json:"connected"` // there is a connection between us and it
+	Refused   uint64   `json:"refused"`   // messages and transfers of it that this node did not take
+	ShutOut   bool     `json:"shut_out"`  // for a while, for too many of them
 }
 
 // WorkerStatus is the state of a worker.

@@ -11,6 +11,7 @@ import (
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"halos/bulk"
 	"halos/roles"
 	"halos/wire"
 )
@@ -19,6 +20,16 @@ const (
 	lookEvery = 500 * time.Millisecond // for a server that nobody knows yet
 	askEvery  = 2 * time.Second        // others, whether the server is another one by now
 )
+
+// uplink is what outlives the connections of this node's client of a tier to its server: what they have
+// not carried to the end goes on over the next.
+type uplink struct {
+	n      *Node
+	tier   tier
+	topic  *pubsub.Topic
+	sender *bulk.Sender
+	inflow *inflow
+}
 
 // connect keeps this node's client of tier t connected to its server, whoever that
 // is at the time, until ctx ends.
@@ -37,6 +48,8 @@ func (n *Node) connect(ctx context.Context, t tier) {
 			n.log.Debug("delta topic not left", "tier", t, "err", err)
 		}
 	}()
+	l := &uplink{n: n, tier: t, topic: topic, sender: bulk.NewSender(), inflow: newInflow(n)}
+	defer l.sender.Close()
 	others := make(chan peer.ID, 1)
 	var asking sync.WaitGroup
 	asking.Go(func() { n.askOthers(ctx, others) })
@@ -53,7 +66,7 @@ func (n *Node) connect(ctx context.Context, t tier) {
 			continue
 		}
 		began := time.Now()
-		met, err := n.exchange(ctx, t, n.withSeeds(server), topic, try.patience())
+		met, err := l.exchange(ctx, n.withSeeds(server), try.patience())
 		if ctx.Err() != nil {
 			return
 		}
@@ -106,7 +119,8 @@ func wait(ctx context.Context, d time.Duration) {
 
 // exchange runs one connection to a server, from hello to its end. met is false if
 // there was none within the patience.
-func (n *Node) exchange(ctx context.Context, t tier, server peer.AddrInfo, topic *pubsub.Topic, patience time.Duration) (met bool, err error) {
+func (l *uplink) exchange(ctx context.Context, server peer.AddrInfo, patience time.Duration) (met bool, err error) {
+	n := l.n
 	dial, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := redial(dial, n.host, server); err != nil {
@@ -121,7 +135,7 @@ func (n *Node) exchange(ctx context.Context, t tier, server peer.AddrInfo, topic
 		abandon(ack)
 		return false, fmt.Errorf("model stream: %w", err)
 	}
-	c := newServerConn(n, t, server.ID, ack, models, topic)
+	c := newServerConn(l, server.ID, ack, models)
 	defer n.call(func() { n.disconnected(c) })
 	if !n.call(func() { n.connected(c) }) {
 		c.close()

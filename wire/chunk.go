@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
+	"io"
+	"slices"
 )
 
 const (
@@ -13,10 +15,12 @@ const (
 	// ChunkHeaderLen is the length of a chunk without its payload.
 	ChunkHeaderLen = 40
 
-	chunkCovered = 36 // header bytes the checksum covers
+	chunkLengthAt = 32 // where the header holds the payload's length
+	chunkCovered  = 36 // header bytes the checksum covers
 )
 
-// Chunk is one piece of a transfer, a message on a delta topic.
+// Chunk is one piece of a transfer: a message on a delta topic, a frame on a model
+// stream.
 type Chunk struct {
 	Session, Seq uint64 // name of the transfer
 	Index, Count uint32 // Index < Count
@@ -29,10 +33,39 @@ type Chunk struct {
 
 // AppendBinary appends the chunk with its checksum to b.
 func (c Chunk) AppendBinary(b []byte) ([]byte, error) {
-	if len(c.Payload) < 1 || len(c.Payload) > ChunkBytes {
-		return b, fmt.Errorf("chunk payload of %d bytes: must have 1 to %d", len(c.Payload), ChunkBytes)
+	if err := checkPayload(len(c.Payload)); err != nil {
+		return b, err
 	}
 	at := len(b)
+	b = append(c.appendHead(b, len(c.Payload)), c.Payload...)
+	return sealChunk(b, at), nil
+}
+
+// AppendFrom appends the chunk whose payload is the size bytes of src at off, which
+// it reads into their place. It does not look at c.Payload.
+func (c Chunk) AppendFrom(b []byte, src io.ReaderAt, off int64, size int) ([]byte, error) {
+	if err := checkPayload(size); err != nil {
+		return b, err
+	}
+	at := len(b)
+	b = c.appendHead(b, size)
+	payload := len(b)
+	b = slices.Grow(b, size)[:payload+size]
+	if n, err := src.ReadAt(b[payload:], off); n < size {
+		return b[:at], err
+	}
+	return sealChunk(b, at), nil
+}
+
+func checkPayload(size int) error {
+	if size < 1 || size > ChunkBytes {
+		return fmt.Errorf("chunk payload of %d bytes: must have 1 to %d", size, ChunkBytes)
+	}
+	return nil
+}
+
+// appendHead appends the header, with 0 for the checksum.
+func (c Chunk) appendHead(b []byte, size int) []byte {
 	b = append(b, kindChunk, ProtocolVersion, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, c.Index)
 	b = binary.LittleEndian.AppendUint64(b, c.Session)
@@ -40,9 +73,15 @@ func (c Chunk) AppendBinary(b []byte) ([]byte, error) {
 	b = binary.LittleEndian.AppendUint32(b, c.Count)
 	b = binary.LittleEndian.AppendUint16(b, c.Round)
 	b = binary.LittleEndian.AppendUint16(b, c.Attempt)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(c.Payload)))
-	b = binary.LittleEndian.AppendUint32(b, chunkSum(b[at:], c.Payload))
-	return append(b, c.Payload...), nil
+	b = binary.LittleEndian.AppendUint32(b, uint32(size))
+	return binary.LittleEndian.AppendUint32(b, 0)
+}
+
+// sealChunk fills in the checksum of the chunk that begins at at and ends with b.
+func sealChunk(b []byte, at int) []byte {
+	sum := chunkSum(b[at:at+chunkCovered], Checksum(b[at+ChunkHeaderLen:]))
+	binary.LittleEndian.PutUint32(b[at+chunkCovered:], sum)
+	return b
 }
 
 // ParseChunk reads a chunk. It allocates nothing and does not check the sum, so
@@ -67,22 +106,40 @@ func ParseChunk(b []byte) (Chunk, error) {
 	if c.Index >= c.Count {
 		return Chunk{}, fmt.Errorf("%w: chunk %d of %d", ErrFrame, c.Index, c.Count)
 	}
-	length := binary.LittleEndian.Uint32(b[32:])
+	length := binary.LittleEndian.Uint32(b[chunkLengthAt:])
 	if length < 1 || length > ChunkBytes || int(length) != len(c.Payload) {
 		return Chunk{}, fmt.Errorf("%w: chunk claims %d bytes of payload, has %d", ErrFrame, length, len(c.Payload))
 	}
 	return c, nil
 }
 
-// Verify compares a parsed chunk with its checksum: one pass over the payload.
-func (c Chunk) Verify() error {
+// Verify compares a parsed chunk with its checksum, in one pass over the payload, and
+// returns the CRC-32C of that.
+func (c Chunk) Verify() (payload uint32, err error) {
 	want := binary.LittleEndian.Uint32(c.head[chunkCovered:])
-	if got := chunkSum(c.head[:chunkCovered], c.Payload); got != want {
-		return fmt.Errorf("%w: chunk %d/%d index %d has CRC-32C %08x, claims %08x", ErrCorrupt, c.Session, c.Seq, c.Index, got, want)
+	payload = Checksum(c.Payload)
+	if got := chunkSum(c.head[:chunkCovered], payload); got != want {
+		return 0, fmt.Errorf("%w: chunk %d/%d index %d has CRC-32C %08x, claims %08x", ErrCorrupt, c.Session, c.Seq, c.Index, got, want)
 	}
-	return nil
+	return payload, nil
 }
 
-func chunkSum(head, payload []byte) uint32 {
-	return crc32.Update(crc32.Update(0, castagnoli, head), castagnoli, payload)
+// chunkSum is the checksum of a chunk from its header and the CRC-32C of its payload.
+func chunkSum(head []byte, payload uint32) uint32 {
+	sum := ^Checksum(head)
+	for range 4 { // its bytes, without memory for them
+		sum = castagnoli[byte(sum)^byte(payload)] ^ sum>>8
+		payload >>= 8
+	}
+	return ^sum
+}
+
+// FrameSum is the SHA-256 by which a Seal holds a frame: over the CRC-32C of the
+// payload of each of its chunks, in order.
+func FrameSum(chunks []uint32) [sha256.Size]byte {
+	b := make([]byte, 0, 4*len(chunks))
+	for _, c := range chunks {
+		b = binary.LittleEndian.AppendUint32(b, c)
+	}
+	return sha256.Sum256(b)
 }

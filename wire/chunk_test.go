@@ -11,10 +11,10 @@ import (
 
 var goldenChunk = Chunk{Session: 0x0102030405060708, Seq: 9, Index: 1, Count: 3, Round: 4, Attempt: 2, Payload: []byte("halos")}
 
-const goldenChunkHex = "01010000" + "01000000" + // kind, protocol, reserved, index
+const goldenChunkHex = "01020000" + "01000000" + // kind, protocol, reserved, index
 	"0807060504030201" + "0900000000000000" + // session, seq
 	"03000000" + "0400" + "0200" + "05000000" + // count, round, attempt, length
-	"ce9eff8c" + "68616c6f73" // crc, payload
+	"82c30e6c" + "68616c6f73" // crc, payload
 
 func TestChunkGolden(t *testing.T) {
 	b, err := goldenChunk.AppendBinary([]byte{0xee})
@@ -28,7 +28,7 @@ func TestChunkGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Verify(); err != nil {
+	if _, err := c.Verify(); err != nil {
 		t.Error(err)
 	}
 	if c.Session != goldenChunk.Session || c.Seq != 9 || c.Index != 1 || c.Count != 3 || c.Round != 4 || c.Attempt != 2 || string(c.Payload) != "halos" {
@@ -46,7 +46,7 @@ func TestChunkNoticesEveryByte(t *testing.T) {
 		b, _ := hex.DecodeString(goldenChunkHex)
 		b[i] ^= 0x10
 		if c, err := ParseChunk(b); err == nil {
-			if err := c.Verify(); !errors.Is(err, ErrCorrupt) {
+			if _, err := c.Verify(); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("byte %d changed: got %v, want ErrCorrupt", i, err)
 			}
 		}
@@ -107,9 +107,13 @@ func TestChecksumIsCastagnoli(t *testing.T) {
 		t.Errorf("got %08x, want %08x", got, want)
 	}
 	b, _ := hex.DecodeString(goldenChunkHex)
-	whole := append(bytes.Clone(b[:36]), b[40:]...)
-	if got, want := binary.LittleEndian.Uint32(b[36:]), crc32.Checksum(whole, crc32.MakeTable(crc32.Castagnoli)); got != want {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	covered := binary.LittleEndian.AppendUint32(bytes.Clone(b[:36]), crc32.Checksum(b[40:], table))
+	if got, want := binary.LittleEndian.Uint32(b[36:]), crc32.Checksum(covered, table); got != want {
 		t.Errorf("golden chunk: got %08x, want %08x", got, want)
+	}
+	if got, want := AddChecksum(Checksum([]byte("1234")), []byte("56789")), uint32(0xe3069283); got != want {
+		t.Errorf("in two parts: got %08x, want %08x", got, want)
 	}
 }
 
@@ -117,7 +121,10 @@ func TestParseChunkAllocatesNothing(t *testing.T) {
 	b, _ := hex.DecodeString(goldenChunkHex)
 	allocs := testing.AllocsPerRun(100, func() {
 		c, err := ParseChunk(b)
-		if err != nil || c.Verify() != nil {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Verify(); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -131,7 +138,10 @@ func FuzzParseChunk(f *testing.F) {
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := ParseChunk(b)
-		if err != nil || c.Verify() != nil {
+		if err != nil {
+			return
+		}
+		if _, err := c.Verify(); err != nil {
 			return
 		}
 		back, err := c.AppendBinary(nil)

@@ -5,7 +5,7 @@
 //
 // All integers are little-endian. Reserved bytes are zero.
 //
-// # Chunk: a message on a delta topic
+// # Chunk: a message on a delta topic, a frame on a model stream
 //
 // A transfer is one frame, cut into chunks of ChunkBytes; only the last chunk is
 // shorter. A longer tail is refused: the payload ends with the message.
@@ -21,8 +21,13 @@
 //	30  attempt  u16  of the Missing that asked for a repair last, 0 = none did;
 //	                  so no two publications of a chunk are the same bytes
 //	32  length   u32  of the payload, 1..ChunkBytes
-//	36  crc      u32  CRC-32C of bytes 0..36 and of the payload
+//	36  crc      u32  CRC-32C of bytes 0..36 and of the CRC-32C of the payload
 //	40  payload  [length]
+//
+// What a Seal holds of a frame is the SHA-256 over the CRC-32C of each chunk's
+// payload, in order: the sender takes these when it encodes, the receiver when chunks
+// arrive and again when it reads them back, so that no disk between can change a
+// frame unnoticed, and none is passed over a second time.
 //
 // # Delta: the frame of a transfer to a server
 //
@@ -40,20 +45,23 @@
 //	56  samples  [ranges] of start u64, end u64: ascending, with gaps between
 //	..  payload  the rest, in the form the codec gives it
 //
-// # Model: the header of a model on a model stream
+// # Model: the announce of a transfer on a model stream
 //
 //	 0  kind      u8   0x03
 //	 1  codec     u8   of the payload
-//	 2  reserved  u16
-//	 4  crc       u32  CRC-32C of the payload
-//	 8  term      u64  counter of the server's term
-//	16  version   u64  of the model
+//	 2  reserved  [6]
+//	 8  term      u64  counter of the server's term; session of the chunks
+//	16  version   u64  of the model; seq of the chunks
 //	24  contains  u64  last seq of the receiver's own deltas in the model
 //	32  committed u64  samples committed in the whole job
 //	40  elements  u64  of the vector in the payload
-//	48  length    u64  of the payload
-//	56  sha256    [32] of the payload
-//	88  payload   [length], in the form the codec gives it
+//	48  length    u64  of the payload, whose chunks follow
+//	56  id        u64  of the transfer: what has the same id has the same bytes
+//
+// # Seal: the end of a transfer on a model stream
+//
+//	0  kind      u8   0x04
+//	1  a Seal message
 //
 // # Messages
 //
@@ -69,13 +77,14 @@ import (
 
 // ProtocolVersion is the version of everything in this package. Peers with
 // different ones do not exchange deltas.
-const ProtocolVersion = 1
+const ProtocolVersion = 2
 
 // The first byte of a frame.
 const (
 	kindChunk = 1
 	kindDelta = 2
 	kindModel = 3
+	kindSeal  = 4
 )
 
 var (
@@ -91,5 +100,8 @@ var (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Checksum is the CRC-32C of b, as Hello.base_crc and the model header hold it.
+// Checksum is the CRC-32C of b, as Hello.base_crc holds it.
 func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
+// AddChecksum is the Checksum of what sum is that of, with b behind it.
+func AddChecksum(sum uint32, b []byte) uint32 { return crc32.Update(sum, castagnoli, b) }

@@ -399,13 +399,13 @@ func (x *Hello) GetBoot() uint64 {
 	return 0
 }
 
-// Announce offers one transfer for the delta topic.
+// Announce offers one transfer. Its chunks may follow while the sender still encodes the rest.
 type Announce struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
 	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
-	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`  // length of the whole frame
-	Sha256        []byte                 `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"` // of the whole frame
+	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"` // length of the whole frame
+	Id            uint64                 `protobuf:"fixed64,5,opt,name=id,proto3" json:"id,omitempty"`      // drawn at random when the frame was made: a transfer of the same name and id has the same bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,7 +461,76 @@ func (x *Announce) GetBytes() uint64 {
 	return 0
 }
 
-func (x *Announce) GetSha256() []byte {
+func (x *Announce) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+// Seal follows the Announce of a transfer once the sender has encoded all of it.
+type Seal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	Id            uint64                 `protobuf:"fixed64,3,opt,name=id,proto3" json:"id,omitempty"`       // of the announce
+	Sha256        []byte                 `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"` // over the CRC-32C of each chunk's payload, little-endian, in order
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Seal) Reset() {
+	*x = Seal{}
+	mi := &file_wire_halos_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Seal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Seal) ProtoMessage() {}
+
+func (x *Seal) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_halos_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Seal.ProtoReflect.Descriptor instead.
+func (*Seal) Descriptor() ([]byte, []int) {
+	return file_wire_halos_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Seal) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Seal) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Seal) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Seal) GetSha256() []byte {
 	if x != nil {
 		return x.Sha256
 	}
@@ -481,7 +550,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_wire_halos_proto_msgTypes[4]
+	mi := &file_wire_halos_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +562,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[4]
+	mi := &file_wire_halos_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +575,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{4}
+	return file_wire_halos_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Ask) GetSamples() uint64 {
@@ -547,7 +616,7 @@ type Return struct {
 
 func (x *Return) Reset() {
 	*x = Return{}
-	mi := &file_wire_halos_proto_msgTypes[5]
+	mi := &file_wire_halos_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +628,7 @@ func (x *Return) String() string {
 func (*Return) ProtoMessage() {}
 
 func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[5]
+	mi := &file_wire_halos_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +641,7 @@ func (x *Return) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Return.ProtoReflect.Descriptor instead.
 func (*Return) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{5}
+	return file_wire_halos_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Return) GetSamples() []*Range {
@@ -591,7 +660,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_wire_halos_proto_msgTypes[6]
+	mi := &file_wire_halos_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +672,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[6]
+	mi := &file_wire_halos_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +685,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{6}
+	return file_wire_halos_proto_rawDescGZIP(), []int{7}
 }
 
 type ToServer struct {
@@ -628,6 +697,7 @@ type ToServer struct {
 	//	*ToServer_Ask
 	//	*ToServer_Leaving
 	//	*ToServer_Return
+	//	*ToServer_Seal
 	Body          isToServer_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -635,7 +705,7 @@ type ToServer struct {
 
 func (x *ToServer) Reset() {
 	*x = ToServer{}
-	mi := &file_wire_halos_proto_msgTypes[7]
+	mi := &file_wire_halos_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +717,7 @@ func (x *ToServer) String() string {
 func (*ToServer) ProtoMessage() {}
 
 func (x *ToServer) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[7]
+	mi := &file_wire_halos_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +730,7 @@ func (x *ToServer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToServer.ProtoReflect.Descriptor instead.
 func (*ToServer) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{7}
+	return file_wire_halos_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ToServer) GetBody() isToServer_Body {
@@ -715,6 +785,15 @@ func (x *ToServer) GetReturn() *Return {
 	return nil
 }
 
+func (x *ToServer) GetSeal() *Seal {
+	if x != nil {
+		if x, ok := x.Body.(*ToServer_Seal); ok {
+			return x.Seal
+		}
+	}
+	return nil
+}
+
 type isToServer_Body interface {
 	isToServer_Body()
 }
@@ -739,6 +818,10 @@ type ToServer_Return struct {
 	Return *Return `protobuf:"bytes,5,opt,name=return,proto3,oneof"`
 }
 
+type ToServer_Seal struct {
+	Seal *Seal `protobuf:"bytes,6,opt,name=seal,proto3,oneof"`
+}
+
 func (*ToServer_Hello) isToServer_Body() {}
 
 func (*ToServer_Announce) isToServer_Body() {}
@@ -748,6 +831,8 @@ func (*ToServer_Ask) isToServer_Body() {}
 func (*ToServer_Leaving) isToServer_Body() {}
 
 func (*ToServer_Return) isToServer_Body() {}
+
+func (*ToServer_Seal) isToServer_Body() {}
 
 // Welcome answers a hello: what the server has decided for this client.
 type Welcome struct {
@@ -764,7 +849,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_wire_halos_proto_msgTypes[8]
+	mi := &file_wire_halos_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -776,7 +861,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[8]
+	mi := &file_wire_halos_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +874,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{8}
+	return file_wire_halos_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Welcome) GetTerm() *Term {
@@ -845,7 +930,7 @@ type Reject struct {
 
 func (x *Reject) Reset() {
 	*x = Reject{}
-	mi := &file_wire_halos_proto_msgTypes[9]
+	mi := &file_wire_halos_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -857,7 +942,7 @@ func (x *Reject) String() string {
 func (*Reject) ProtoMessage() {}
 
 func (x *Reject) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[9]
+	mi := &file_wire_halos_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -870,7 +955,7 @@ func (x *Reject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reject.ProtoReflect.Descriptor instead.
 func (*Reject) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{9}
+	return file_wire_halos_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reject) GetReason() Reason {
@@ -887,19 +972,21 @@ func (x *Reject) GetDetail() string {
 	return ""
 }
 
-// Credit allows the chunks [0, upto) of a transfer to be published.
+// Credit allows the chunks [0, upto) of a transfer to be published, and acknowledges those that have arrived.
 type Credit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
 	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
 	Upto          uint32                 `protobuf:"varint,3,opt,name=upto,proto3" json:"upto,omitempty"`
+	Held          uint32                 `protobuf:"varint,4,opt,name=held,proto3" json:"held,omitempty"` // chunks the receiver holds
+	Last          uint32                 `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"` // the chunk it took last, where held is not 0
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_wire_halos_proto_msgTypes[10]
+	mi := &file_wire_halos_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +998,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[10]
+	mi := &file_wire_halos_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1011,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{10}
+	return file_wire_halos_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Credit) GetSession() uint64 {
@@ -948,6 +1035,20 @@ func (x *Credit) GetUpto() uint32 {
 	return 0
 }
 
+func (x *Credit) GetHeld() uint32 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
+func (x *Credit) GetLast() uint32 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
 // Missing names chunks to publish again. Bit i of bits (least significant first) stands for chunk first+i.
 type Missing struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -962,7 +1063,7 @@ type Missing struct {
 
 func (x *Missing) Reset() {
 	*x = Missing{}
-	mi := &file_wire_halos_proto_msgTypes[11]
+	mi := &file_wire_halos_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1075,7 @@ func (x *Missing) String() string {
 func (*Missing) ProtoMessage() {}
 
 func (x *Missing) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[11]
+	mi := &file_wire_halos_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1088,7 @@ func (x *Missing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Missing.ProtoReflect.Descriptor instead.
 func (*Missing) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{11}
+	return file_wire_halos_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Missing) GetSession() uint64 {
@@ -1036,7 +1137,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_wire_halos_proto_msgTypes[12]
+	mi := &file_wire_halos_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1149,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[12]
+	mi := &file_wire_halos_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1162,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{12}
+	return file_wire_halos_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Refused) GetSeq() uint64 {
@@ -1092,7 +1193,7 @@ type Marks struct {
 
 func (x *Marks) Reset() {
 	*x = Marks{}
-	mi := &file_wire_halos_proto_msgTypes[13]
+	mi := &file_wire_halos_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1205,7 @@ func (x *Marks) String() string {
 func (*Marks) ProtoMessage() {}
 
 func (x *Marks) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[13]
+	mi := &file_wire_halos_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1218,7 @@ func (x *Marks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Marks.ProtoReflect.Descriptor instead.
 func (*Marks) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{13}
+	return file_wire_halos_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Marks) GetSession() uint64 {
@@ -1167,7 +1268,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_wire_halos_proto_msgTypes[14]
+	mi := &file_wire_halos_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1280,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[14]
+	mi := &file_wire_halos_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1293,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{14}
+	return file_wire_halos_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Task) GetSamples() *Range {
@@ -1231,7 +1332,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_wire_halos_proto_msgTypes[15]
+	mi := &file_wire_halos_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1344,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[15]
+	mi := &file_wire_halos_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1357,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{15}
+	return file_wire_halos_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Grant) GetTasks() []*Task {
@@ -1310,7 +1411,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_wire_halos_proto_msgTypes[16]
+	mi := &file_wire_halos_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1423,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[16]
+	mi := &file_wire_halos_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1436,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{16}
+	return file_wire_halos_proto_rawDescGZIP(), []int{17}
 }
 
 type ToClient struct {
@@ -1356,7 +1457,7 @@ type ToClient struct {
 
 func (x *ToClient) Reset() {
 	*x = ToClient{}
-	mi := &file_wire_halos_proto_msgTypes[17]
+	mi := &file_wire_halos_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1469,7 @@ func (x *ToClient) String() string {
 func (*ToClient) ProtoMessage() {}
 
 func (x *ToClient) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[17]
+	mi := &file_wire_halos_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1482,7 @@ func (x *ToClient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToClient.ProtoReflect.Descriptor instead.
 func (*ToClient) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{17}
+	return file_wire_halos_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ToClient) GetBody() isToClient_Body {
@@ -1511,13 +1612,14 @@ type Follow struct {
 	Any           bool                   `protobuf:"varint,5,opt,name=any,proto3" json:"any,omitempty"` // whatever the server has, even the version named below
 	Term          *Term                  `protobuf:"bytes,6,opt,name=term,proto3" json:"term,omitempty"`
 	Version       uint64                 `protobuf:"varint,7,opt,name=version,proto3" json:"version,omitempty"`
+	Partial       uint64                 `protobuf:"fixed64,8,opt,name=partial,proto3" json:"partial,omitempty"` // id of the transfer of which the client holds a part: that may be finished first; 0 = none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Follow) Reset() {
 	*x = Follow{}
-	mi := &file_wire_halos_proto_msgTypes[18]
+	mi := &file_wire_halos_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1631,7 @@ func (x *Follow) String() string {
 func (*Follow) ProtoMessage() {}
 
 func (x *Follow) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[18]
+	mi := &file_wire_halos_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1644,7 @@ func (x *Follow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Follow.ProtoReflect.Descriptor instead.
 func (*Follow) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{18}
+	return file_wire_halos_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Follow) GetTier() Tier {
@@ -1594,6 +1696,112 @@ func (x *Follow) GetVersion() uint64 {
 	return 0
 }
 
+func (x *Follow) GetPartial() uint64 {
+	if x != nil {
+		return x.Partial
+	}
+	return 0
+}
+
+// FromFollower is what a client says on the model stream.
+type FromFollower struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Body:
+	//
+	//	*FromFollower_Follow
+	//	*FromFollower_Credit
+	//	*FromFollower_Missing
+	Body          isFromFollower_Body `protobuf_oneof:"body"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FromFollower) Reset() {
+	*x = FromFollower{}
+	mi := &file_wire_halos_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FromFollower) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FromFollower) ProtoMessage() {}
+
+func (x *FromFollower) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_halos_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FromFollower.ProtoReflect.Descriptor instead.
+func (*FromFollower) Descriptor() ([]byte, []int) {
+	return file_wire_halos_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *FromFollower) GetBody() isFromFollower_Body {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *FromFollower) GetFollow() *Follow {
+	if x != nil {
+		if x, ok := x.Body.(*FromFollower_Follow); ok {
+			return x.Follow
+		}
+	}
+	return nil
+}
+
+func (x *FromFollower) GetCredit() *Credit {
+	if x != nil {
+		if x, ok := x.Body.(*FromFollower_Credit); ok {
+			return x.Credit
+		}
+	}
+	return nil
+}
+
+func (x *FromFollower) GetMissing() *Missing {
+	if x != nil {
+		if x, ok := x.Body.(*FromFollower_Missing); ok {
+			return x.Missing
+		}
+	}
+	return nil
+}
+
+type isFromFollower_Body interface {
+	isFromFollower_Body()
+}
+
+type FromFollower_Follow struct {
+	Follow *Follow `protobuf:"bytes,1,opt,name=follow,proto3,oneof"`
+}
+
+type FromFollower_Credit struct {
+	Credit *Credit `protobuf:"bytes,2,opt,name=credit,proto3,oneof"`
+}
+
+type FromFollower_Missing struct {
+	Missing *Missing `protobuf:"bytes,3,opt,name=missing,proto3,oneof"`
+}
+
+func (*FromFollower_Follow) isFromFollower_Body() {}
+
+func (*FromFollower_Credit) isFromFollower_Body() {}
+
+func (*FromFollower_Missing) isFromFollower_Body() {}
+
 // Member is one node as others see it.
 type Member struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1608,7 +1816,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_wire_halos_proto_msgTypes[19]
+	mi := &file_wire_halos_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1828,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[19]
+	mi := &file_wire_halos_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1841,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{19}
+	return file_wire_halos_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Member) GetPeer() []byte {
@@ -1684,7 +1892,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_wire_halos_proto_msgTypes[20]
+	mi := &file_wire_halos_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +1904,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[20]
+	mi := &file_wire_halos_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +1917,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{20}
+	return file_wire_halos_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Membership) GetTerm() *Term {
@@ -1751,7 +1959,7 @@ type JobReply struct {
 
 func (x *JobReply) Reset() {
 	*x = JobReply{}
-	mi := &file_wire_halos_proto_msgTypes[21]
+	mi := &file_wire_halos_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1971,7 @@ func (x *JobReply) String() string {
 func (*JobReply) ProtoMessage() {}
 
 func (x *JobReply) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[21]
+	mi := &file_wire_halos_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1984,7 @@ func (x *JobReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobReply.ProtoReflect.Descriptor instead.
 func (*JobReply) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{21}
+	return file_wire_halos_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *JobReply) GetManifest() []byte {
@@ -1809,7 +2017,7 @@ type Control struct {
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_wire_halos_proto_msgTypes[22]
+	mi := &file_wire_halos_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +2029,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[22]
+	mi := &file_wire_halos_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +2042,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{22}
+	return file_wire_halos_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Control) GetSession() uint64 {
@@ -1898,7 +2106,7 @@ type Signed struct {
 
 func (x *Signed) Reset() {
 	*x = Signed{}
-	mi := &file_wire_halos_proto_msgTypes[23]
+	mi := &file_wire_halos_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +2118,7 @@ func (x *Signed) String() string {
 func (*Signed) ProtoMessage() {}
 
 func (x *Signed) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_halos_proto_msgTypes[23]
+	mi := &file_wire_halos_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +2131,7 @@ func (x *Signed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signed.ProtoReflect.Descriptor instead.
 func (*Signed) Descriptor() ([]byte, []int) {
-	return file_wire_halos_proto_rawDescGZIP(), []int{23}
+	return file_wire_halos_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Signed) GetPayload() []byte {
@@ -1974,11 +2182,16 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\x05addrs\x18\f \x03(\fR\x05addrs\x12\x1f\n" +
 	"\x04term\x18\r \x01(\v2\v.halos.TermR\x04term\x12\x14\n" +
 	"\x05start\x18\x0e \x01(\x04R\x05start\x12\x12\n" +
-	"\x04boot\x18\x0f \x01(\x06R\x04boot\"d\n" +
+	"\x04boot\x18\x0f \x01(\x06R\x04boot\"b\n" +
 	"\bAnnounce\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x16\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\x06R\x02idJ\x04\b\x04\x10\x05\"Z\n" +
+	"\x04Seal\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x06R\x02id\x12\x16\n" +
 	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"_\n" +
 	"\x03Ask\x12\x18\n" +
 	"\asamples\x18\x01 \x01(\x04R\asamples\x12\x14\n" +
@@ -1987,14 +2200,15 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\x05stock\x18\x04 \x01(\x04R\x05stock\"0\n" +
 	"\x06Return\x12&\n" +
 	"\asamples\x18\x01 \x03(\v2\f.halos.RangeR\asamples\"\t\n" +
-	"\aLeaving\"\xdc\x01\n" +
+	"\aLeaving\"\xff\x01\n" +
 	"\bToServer\x12$\n" +
 	"\x05hello\x18\x01 \x01(\v2\f.halos.HelloH\x00R\x05hello\x12-\n" +
 	"\bannounce\x18\x02 \x01(\v2\x0f.halos.AnnounceH\x00R\bannounce\x12\x1e\n" +
 	"\x03ask\x18\x03 \x01(\v2\n" +
 	".halos.AskH\x00R\x03ask\x12*\n" +
 	"\aleaving\x18\x04 \x01(\v2\x0e.halos.LeavingH\x00R\aleaving\x12'\n" +
-	"\x06return\x18\x05 \x01(\v2\r.halos.ReturnH\x00R\x06returnB\x06\n" +
+	"\x06return\x18\x05 \x01(\v2\r.halos.ReturnH\x00R\x06return\x12!\n" +
+	"\x04seal\x18\x06 \x01(\v2\v.halos.SealH\x00R\x04sealB\x06\n" +
 	"\x04body\"\xb8\x01\n" +
 	"\aWelcome\x12\x1f\n" +
 	"\x04term\x18\x01 \x01(\v2\v.halos.TermR\x04term\x12\x18\n" +
@@ -2005,11 +2219,13 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\x06leases\x18\x06 \x03(\v2\f.halos.RangeR\x06leases\"G\n" +
 	"\x06Reject\x12%\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\r.halos.ReasonR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail\"H\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\"p\n" +
 	"\x06Credit\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
-	"\x04upto\x18\x03 \x01(\rR\x04upto\"y\n" +
+	"\x04upto\x18\x03 \x01(\rR\x04upto\x12\x12\n" +
+	"\x04held\x18\x04 \x01(\rR\x04held\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\rR\x04last\"y\n" +
 	"\aMissing\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
@@ -2045,7 +2261,7 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\x05marks\x18\x05 \x01(\v2\f.halos.MarksH\x00R\x05marks\x12$\n" +
 	"\x05grant\x18\x06 \x01(\v2\f.halos.GrantH\x00R\x05grant\x12$\n" +
 	"\x05ended\x18\a \x01(\v2\f.halos.EndedH\x00R\x05endedB\x06\n" +
-	"\x04body\"\xc4\x01\n" +
+	"\x04body\"\xde\x01\n" +
 	"\x06Follow\x12\x1f\n" +
 	"\x04tier\x18\x01 \x01(\x0e2\v.halos.TierR\x04tier\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x18\n" +
@@ -2053,7 +2269,13 @@ const file_wire_halos_proto_rawDesc = "" +
 	"\bcontains\x18\x04 \x01(\x04R\bcontains\x12\x10\n" +
 	"\x03any\x18\x05 \x01(\bR\x03any\x12\x1f\n" +
 	"\x04term\x18\x06 \x01(\v2\v.halos.TermR\x04term\x12\x18\n" +
-	"\aversion\x18\a \x01(\x04R\aversion\"t\n" +
+	"\aversion\x18\a \x01(\x04R\aversion\x12\x18\n" +
+	"\apartial\x18\b \x01(\x06R\apartial\"\x94\x01\n" +
+	"\fFromFollower\x12'\n" +
+	"\x06follow\x18\x01 \x01(\v2\r.halos.FollowH\x00R\x06follow\x12'\n" +
+	"\x06credit\x18\x02 \x01(\v2\r.halos.CreditH\x00R\x06credit\x12*\n" +
+	"\amissing\x18\x03 \x01(\v2\x0e.halos.MissingH\x00R\amissingB\x06\n" +
+	"\x04body\"t\n" +
 	"\x06Member\x12\x12\n" +
 	"\x04peer\x18\x01 \x01(\fR\x04peer\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x14\n" +
@@ -2112,34 +2334,36 @@ func file_wire_halos_proto_rawDescGZIP() []byte {
 }
 
 var file_wire_halos_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_wire_halos_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_wire_halos_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_wire_halos_proto_goTypes = []any{
-	(Tier)(0),          // 0: halos.Tier
-	(Reason)(0),        // 1: halos.Reason
-	(*Term)(nil),       // 2: halos.Term
-	(*Range)(nil),      // 3: halos.Range
-	(*Hello)(nil),      // 4: halos.Hello
-	(*Announce)(nil),   // 5: halos.Announce
-	(*Ask)(nil),        // 6: halos.Ask
-	(*Return)(nil),     // 7: halos.Return
-	(*Leaving)(nil),    // 8: halos.Leaving
-	(*ToServer)(nil),   // 9: halos.ToServer
-	(*Welcome)(nil),    // 10: halos.Welcome
-	(*Reject)(nil),     // 11: halos.Reject
-	(*Credit)(nil),     // 12: halos.Credit
-	(*Missing)(nil),    // 13: halos.Missing
-	(*Refused)(nil),    // 14: halos.Refused
-	(*Marks)(nil),      // 15: halos.Marks
-	(*Task)(nil),       // 16: halos.Task
-	(*Grant)(nil),      // 17: halos.Grant
-	(*Ended)(nil),      // 18: halos.Ended
-	(*ToClient)(nil),   // 19: halos.ToClient
-	(*Follow)(nil),     // 20: halos.Follow
-	(*Member)(nil),     // 21: halos.Member
-	(*Membership)(nil), // 22: halos.Membership
-	(*JobReply)(nil),   // 23: halos.JobReply
-	(*Control)(nil),    // 24: halos.Control
-	(*Signed)(nil),     // 25: halos.Signed
+	(Tier)(0),            // 0: halos.Tier
+	(Reason)(0),          // 1: halos.Reason
+	(*Term)(nil),         // 2: halos.Term
+	(*Range)(nil),        // 3: halos.Range
+	(*Hello)(nil),        // 4: halos.Hello
+	(*Announce)(nil),     // 5: halos.Announce
+	(*Seal)(nil),         // 6: halos.Seal
+	(*Ask)(nil),          // 7: halos.Ask
+	(*Return)(nil),       // 8: halos.Return
+	(*Leaving)(nil),      // 9: halos.Leaving
+	(*ToServer)(nil),     // 10: halos.ToServer
+	(*Welcome)(nil),      // 11: halos.Welcome
+	(*Reject)(nil),       // 12: halos.Reject
+	(*Credit)(nil),       // 13: halos.Credit
+	(*Missing)(nil),      // 14: halos.Missing
+	(*Refused)(nil),      // 15: halos.Refused
+	(*Marks)(nil),        // 16: halos.Marks
+	(*Task)(nil),         // 17: halos.Task
+	(*Grant)(nil),        // 18: halos.Grant
+	(*Ended)(nil),        // 19: halos.Ended
+	(*ToClient)(nil),     // 20: halos.ToClient
+	(*Follow)(nil),       // 21: halos.Follow
+	(*FromFollower)(nil), // 22: halos.FromFollower
+	(*Member)(nil),       // 23: halos.Member
+	(*Membership)(nil),   // 24: halos.Membership
+	(*JobReply)(nil),     // 25: halos.JobReply
+	(*Control)(nil),      // 26: halos.Control
+	(*Signed)(nil),       // 27: halos.Signed
 }
 var file_wire_halos_proto_depIdxs = []int32{
 	0,  // 0: halos.Hello.tier:type_name -> halos.Tier
@@ -2149,36 +2373,40 @@ var file_wire_halos_proto_depIdxs = []int32{
 	3,  // 4: halos.Return.samples:type_name -> halos.Range
 	4,  // 5: halos.ToServer.hello:type_name -> halos.Hello
 	5,  // 6: halos.ToServer.announce:type_name -> halos.Announce
-	6,  // 7: halos.ToServer.ask:type_name -> halos.Ask
-	8,  // 8: halos.ToServer.leaving:type_name -> halos.Leaving
-	7,  // 9: halos.ToServer.return:type_name -> halos.Return
-	2,  // 10: halos.Welcome.term:type_name -> halos.Term
-	3,  // 11: halos.Welcome.leases:type_name -> halos.Range
-	1,  // 12: halos.Reject.reason:type_name -> halos.Reason
-	14, // 13: halos.Marks.refused:type_name -> halos.Refused
-	3,  // 14: halos.Task.samples:type_name -> halos.Range
-	16, // 15: halos.Grant.tasks:type_name -> halos.Task
-	3,  // 16: halos.Grant.ranges:type_name -> halos.Range
-	10, // 17: halos.ToClient.welcome:type_name -> halos.Welcome
-	11, // 18: halos.ToClient.reject:type_name -> halos.Reject
-	12, // 19: halos.ToClient.credit:type_name -> halos.Credit
-	13, // 20: halos.ToClient.missing:type_name -> halos.Missing
-	15, // 21: halos.ToClient.marks:type_name -> halos.Marks
-	17, // 22: halos.ToClient.grant:type_name -> halos.Grant
-	18, // 23: halos.ToClient.ended:type_name -> halos.Ended
-	0,  // 24: halos.Follow.tier:type_name -> halos.Tier
-	2,  // 25: halos.Follow.term:type_name -> halos.Term
-	2,  // 26: halos.Membership.term:type_name -> halos.Term
-	21, // 27: halos.Membership.gps:type_name -> halos.Member
-	21, // 28: halos.Membership.leaders:type_name -> halos.Member
-	22, // 29: halos.JobReply.membership:type_name -> halos.Membership
-	21, // 30: halos.Control.self:type_name -> halos.Member
-	22, // 31: halos.Control.membership:type_name -> halos.Membership
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	7,  // 7: halos.ToServer.ask:type_name -> halos.Ask
+	9,  // 8: halos.ToServer.leaving:type_name -> halos.Leaving
+	8,  // 9: halos.ToServer.return:type_name -> halos.Return
+	6,  // 10: halos.ToServer.seal:type_name -> halos.Seal
+	2,  // 11: halos.Welcome.term:type_name -> halos.Term
+	3,  // 12: halos.Welcome.leases:type_name -> halos.Range
+	1,  // 13: halos.Reject.reason:type_name -> halos.Reason
+	15, // 14: halos.Marks.refused:type_name -> halos.Refused
+	3,  // 15: halos.Task.samples:type_name -> halos.Range
+	17, // 16: halos.Grant.tasks:type_name -> halos.Task
+	3,  // 17: halos.Grant.ranges:type_name -> halos.Range
+	11, // 18: halos.ToClient.welcome:type_name -> halos.Welcome
+	12, // 19: halos.ToClient.reject:type_name -> halos.Reject
+	13, // 20: halos.ToClient.credit:type_name -> halos.Credit
+	14, // 21: halos.ToClient.missing:type_name -> halos.Missing
+	16, // 22: halos.ToClient.marks:type_name -> halos.Marks
+	18, // 23: halos.ToClient.grant:type_name -> halos.Grant
+	19, // 24: halos.ToClient.ended:type_name -> halos.Ended
+	0,  // 25: halos.Follow.tier:type_name -> halos.Tier
+	2,  // 26: halos.Follow.term:type_name -> halos.Term
+	21, // 27: halos.FromFollower.follow:type_name -> halos.Follow
+	13, // 28: halos.FromFollower.credit:type_name -> halos.Credit
+	14, // 29: halos.FromFollower.missing:type_name -> halos.Missing
+	2,  // 30: halos.Membership.term:type_name -> halos.Term
+	23, // 31: halos.Membership.gps:type_name -> halos.Member
+	23, // 32: halos.Membership.leaders:type_name -> halos.Member
+	24, // 33: halos.JobReply.membership:type_name -> halos.Membership
+	23, // 34: halos.Control.self:type_name -> halos.Member
+	24, // 35: halos.Control.membership:type_name -> halos.Membership
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_wire_halos_proto_init() }
@@ -2186,14 +2414,15 @@ func file_wire_halos_proto_init() {
 	if File_wire_halos_proto != nil {
 		return
 	}
-	file_wire_halos_proto_msgTypes[7].OneofWrappers = []any{
+	file_wire_halos_proto_msgTypes[8].OneofWrappers = []any{
 		(*ToServer_Hello)(nil),
 		(*ToServer_Announce)(nil),
 		(*ToServer_Ask)(nil),
 		(*ToServer_Leaving)(nil),
 		(*ToServer_Return)(nil),
+		(*ToServer_Seal)(nil),
 	}
-	file_wire_halos_proto_msgTypes[17].OneofWrappers = []any{
+	file_wire_halos_proto_msgTypes[18].OneofWrappers = []any{
 		(*ToClient_Welcome)(nil),
 		(*ToClient_Reject)(nil),
 		(*ToClient_Credit)(nil),
@@ -2202,13 +2431,18 @@ func file_wire_halos_proto_init() {
 		(*ToClient_Grant)(nil),
 		(*ToClient_Ended)(nil),
 	}
+	file_wire_halos_proto_msgTypes[20].OneofWrappers = []any{
+		(*FromFollower_Follow)(nil),
+		(*FromFollower_Credit)(nil),
+		(*FromFollower_Missing)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_halos_proto_rawDesc), len(file_wire_halos_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
