@@ -11,10 +11,14 @@ import (
 )
 
 const (
-	beatEvery  = 2 * time.Second  // between two signs of presence, among few
-	beatLow    = 10 * time.Second // the same among many
-	beatCrowd  = 4                // nodes from which on the beats slow down: each hears all others
-	tableBeats = 5                // every so many beats carry the membership, and each that follows a change
+	beatEvery = 2 * time.Second  // between two signs of presence, among few
+	beatLow   = 10 * time.Second // the same among many
+	beatCrowd = 4                // nodes from which on the beats slow down: each hears all others
+	// A busy loop, which copies a large model say, does not hold up this node's presence: what it said last
+	// is repeated, as long as it said something lately.
+	beatPatience = 200 * time.Millisecond
+	beatStale    = 30 * time.Second
+	tableBeats   = 5 // every so many beats carry the membership, and each that follows a change
 )
 
 // joinControl joins the control topics: the region's, and for servers the global one.
@@ -72,17 +76,26 @@ func (n *Node) beat(ctx context.Context, topics []*controlTopic) {
 	tick := time.NewTimer(0)
 	defer tick.Stop()
 	var told *wire.Membership
+	last := &wire.Control{} // what the loop said last
+	var said time.Time
 	for count := uint64(1); ; count++ {
-		c := &wire.Control{Session: n.start, Count: count}
-		n.call(func() {
-			c.Self = n.presence()
-			c.Version, c.Loss, c.Tokens = n.report.newest()
-		})
+		if n.callSoon(beatPatience, func() {
+			last.Self = n.presence()
+			last.Version, last.Loss, last.Tokens = n.report.newest()
+		}) {
+			said = time.Now()
+		}
+		c := &wire.Control{
+			Session: n.start, Count: count, Self: last.Self, Version: last.Version, Loss: last.Loss, Tokens: last.Tokens,
+		}
 		if m := n.roster.membership(); m != told || count%tableBeats == 0 {
 			c.Membership = m
 			told = m
 		}
 		for _, t := range topics {
+			if time.Since(said) > beatStale {
+				break // the loop is stuck, or has never run
+			}
 			if err := t.publish(ctx, c); err != nil && ctx.Err() == nil {
 				n.log.Warn("presence not sent", "topic", t.name, "err", err)
 			}

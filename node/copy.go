@@ -73,6 +73,9 @@ func copyBlocks(blocks []block) {
 	work := func() {
 		for i := int(next.Add(1)) - 1; i < len(blocks); i = int(next.Add(1)) - 1 {
 			copy(blocks[i].dst, blocks[i].src)
+			// A loop of memmoves is never at a point where the runtime can stop it: a collection that begins
+			// meanwhile, and with it the whole process, would wait until all is copied.
+			runtime.Gosched()
 		}
 	}
 	var others sync.WaitGroup

@@ -49,6 +49,22 @@ func (n *Node) call(f func()) bool {
 	return true
 }
 
+// callSoon runs f on the loop if that takes it within d, and waits for it. It reports
+// whether f was run.
+func (n *Node) callSoon(d time.Duration, f func()) bool {
+	done := make(chan struct{})
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case n.calls <- func() { f(); close(done) }:
+		<-done
+		return true
+	case <-late.C:
+	case <-n.stopped:
+	}
+	return false
+}
+
 // loop owns the roles: every event passes through it, one at a time. It returns when
 // all roles have finished, when ctx ends, or with the fault that makes going on
 // pointless.

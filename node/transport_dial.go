@@ -57,8 +57,10 @@ func (s *sockets) dial(ctx context.Context, kind, addr string) (c *net.TCPConn, 
 	if err != nil {
 		return nil, 0, err
 	}
+	took = time.Since(began)
 	c = conn.(*net.TCPConn)
-	return c, time.Since(began), c.SetLinger(0)
+	_ = c.SetLinger(0) // as libp2p does it, see listener.Accept; fails only where the connection has
+	return c, took, nil
 }
 
 // isPortTaken says whether a dial failed because of the port it came from: another connection between the

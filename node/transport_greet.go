@@ -75,9 +75,18 @@ func ask(ctx context.Context, c *net.TCPConn, g stripes.Greeting) (int, error) {
 	return int(answer[0]), stripes.Check(int(answer[0]))
 }
 
+// ofMany is the tuning of a socket that is one of many.
+func (s *sockets) ofMany() tuning {
+	t := s.tuning
+	if t.congestion != lossProof { // else the first alone sends
+		t.unsent = stripeUnsent
+	}
+	return t
+}
+
 // striped makes a connection over several sockets that begins with c.
 func (s *sockets) striped(c *net.TCPConn, free func()) (*stripes.Conn, error) {
-	if err := (tuning{unsent: stripeUnsent}).of(c); err != nil {
+	if err := s.ofMany().of(c); err != nil {
 		return nil, err
 	}
 	conn, err := stripes.New(c, s.tuning.congestion == lossProof, free)
@@ -101,7 +110,7 @@ func (s *sockets) join(conn *stripes.Conn, g stripes.Greeting) error {
 	if err != nil {
 		return err
 	}
-	d := net.Dialer{Control: tuning{s.tuning.congestion, stripeUnsent}.control, Timeout: greetTimeout}
+	d := net.Dialer{Control: s.ofMany().control, Timeout: greetTimeout}
 	c, err := d.Dial("tcp", conn.RemoteAddr().String())
 	if err != nil {
 		scope.Done()
@@ -196,7 +205,7 @@ func (s *sockets) joined(id [16]byte, c *accepted, free func()) error {
 	if conn == nil {
 		return errors.New("no connection of this id to join")
 	}
-	if err := (tuning{unsent: stripeUnsent}).of(c.TCPConn); err != nil {
+	if err := s.ofMany().of(c.TCPConn); err != nil {
 		return err
 	}
 	return conn.Add(c.TCPConn, free)

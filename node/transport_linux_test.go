@@ -8,7 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/transport"
-	manet "github.com/multiformats/go-multiaddr/net"
+	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
@@ -51,13 +51,13 @@ func TestBothEndsChoose(t *testing.T) {
 // An accepted socket bounds what it holds unsent as a dialled one does.
 func TestUnsentIsBounded(t *testing.T) {
 	a, _ := loopbackHost(t, hostOptions{})
-	s := tcpOf(t, a).sockets
-	l, err := s.listen(a.Network().ListenAddresses()[0])
+	b, _ := loopbackHost(t, hostOptions{})
+	l, err := tcpOf(t, a).sockets.listen(ma.StringCast(loopbackTCP))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	dialled, _, err := s.dial(t.Context(), "tcp4", l.Addr().String())
+	dialled, _, err := tcpOf(t, b).sockets.dial(t.Context(), "tcp4", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,18 +93,14 @@ func TestSimultaneousConnect(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	conns := make(map[string]transport.CapableConn)
 	var dials errgroup.Group
-	for from, to := range map[string]string{"a": "b", "b": "a"} {
-		tr, other := tcpOf(t, hosts[from]), hosts[to]
-		conns[from] = nil
+	var conns [2]transport.CapableConn
+	for i, from := range []string{"a", "b"} {
+		other := hosts[map[string]string{"a": "b", "b": "a"}[from]]
 		dials.Go(func() error {
-			return n.Do(from, func() error {
+			return n.Do(from, func() (err error) {
 				ctx := network.WithSimultaneousConnect(t.Context(), from == "a", "test")
-				c, err := tr.Dial(ctx, other.Network().ListenAddresses()[0], other.ID())
-				if err == nil {
-					defer c.Close()
-				}
+				conns[i], err = tcpOf(t, hosts[from]).Dial(ctx, other.Network().ListenAddresses()[0], other.ID())
 				return err
 			})
 		})
@@ -112,7 +108,14 @@ func TestSimultaneousConnect(t *testing.T) {
 	if err := dials.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	_ = manet.Conn(nil)
+	for i, c := range conns {
+		if got, want := c.LocalMultiaddr(), conns[1-i].RemoteMultiaddr(); !got.Equal(want) {
+			t.Errorf("one end is at %s, the other sees it at %s", got, want)
+		}
+	}
+	for _, c := range conns {
+		c.Close()
+	}
 	for region, h := range hosts {
 		if n := len(h.Network().Conns()); n > 0 {
 			t.Errorf("%s accepted %d connections: the dials did not meet", region, n)

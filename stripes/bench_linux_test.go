@@ -51,8 +51,8 @@ func benchLink(b *testing.B, link string, sockets int, striped bool) {
 		}
 	}
 	if striped {
-		from, err := over(here)
-		to, err2 := over(there)
+		from, err := over(here, false)
+		to, err2 := over(there, false)
 		if err := errors.Join(err, err2); err != nil {
 			b.Fatal(err)
 		}

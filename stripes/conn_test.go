@@ -1,14 +1,23 @@
 package stripes
 
 import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
 	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/nettest"
 )
 
-// sockets makes n connections over loopback.
-func sockets(n int) (here, there []*net.TCPConn, err error) {
+// pairs makes n connections over loopback.
+func pairs(n int) (here, there []*net.TCPConn, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, nil, err
@@ -29,8 +38,8 @@ func sockets(n int) (here, there []*net.TCPConn, err error) {
 }
 
 // over makes a connection over sockets.
-func over(sockets []*net.TCPConn) (*Conn, error) {
-	c, err := New(sockets[0], false, func() {})
+func over(sockets []*net.TCPConn, narrow bool) (*Conn, error) {
+	c, err := New(sockets[0], narrow, func() {})
 	for _, s := range sockets[1:] {
 		if err == nil {
 			err = c.Add(s, func() {})
@@ -39,20 +48,270 @@ func over(sockets []*net.TCPConn) (*Conn, error) {
 	return c, err
 }
 
-func TestConn(t *testing.T) {
-	for _, n := range []int{1, 4} {
-		nettest.TestConn(t, func() (a, b net.Conn, stop func(), err error) {
-			here, there, err := sockets(n)
-			if err != nil {
-				return nil, nil, nil, err
-			}
-			if a, err = over(here); err != nil {
-				return nil, nil, nil, err
-			}
-			if b, err = over(there); err != nil {
-				return nil, nil, nil, err
-			}
-			return a, b, func() { a.Close(); b.Close() }, nil
+// ends makes both ends of a connection over n sockets, until the test ends.
+func ends(t testing.TB, n int) (a, b *Conn) {
+	t.Helper()
+	here, there, err := pairs(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err = over(here, false)
+	b, err2 := over(there, false)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}
+
+func TestIsANetConn(t *testing.T) {
+	tests := []struct {
+		name    string
+		sockets int
+		narrow  bool
+	}{{"one socket", 1, false}, {"four sockets", 4, false}, {"four, of which one sends", 4, true}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			nettest.TestConn(t, func() (a, b net.Conn, stop func(), err error) {
+				here, there, err := pairs(tt.sockets)
+				if err != nil {
+					return nil, nil, nil, err
+				}
+				a, err = over(here, tt.narrow)
+				b, err2 := over(there, tt.narrow)
+				return a, b, func() { a.Close(); b.Close() }, errors.Join(err, err2)
+			})
 		})
 	}
+}
+
+// Bytes come in order and once, in both directions at a time, while sockets are added; and those who write
+// find all of them read at the end.
+func TestBytesKeepTheirOrder(t *testing.T) {
+	here, there, err := pairs(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := over(here[:1], false)
+	b, err2 := over(there[:1], false)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	defer b.Close()
+	const size = 16 << 20
+	var work sync.WaitGroup
+	for _, way := range []struct{ from, to *Conn }{{a, b}, {b, a}} {
+		sent := make([]byte, size)
+		for i := range sent {
+			sent[i] = byte(i ^ i>>8 ^ i>>16)
+		}
+		work.Go(func() {
+			rng := rand.New(rand.NewPCG(1, 2))
+			for rest := sent; len(rest) > 0; {
+				n := min(len(rest), 1+rng.IntN(3*maxPayload))
+				if _, err := way.from.Write(rest[:n]); err != nil {
+					t.Error(err)
+				}
+				rest = rest[n:]
+			}
+			if err := way.from.CloseWrite(); err != nil {
+				t.Error(err)
+			}
+		})
+		work.Go(func() {
+			if got, err := io.ReadAll(way.to); err != nil || !bytes.Equal(got, sent) {
+				t.Errorf("%d bytes arrived, %v", len(got), err)
+			}
+		})
+	}
+	for i := 1; i < len(here); i++ {
+		work.Go(func() {
+			// Either end may be over already.
+			_ = a.Add(here[i], func() {})
+			_ = b.Add(there[i], func() {})
+		})
+	}
+	work.Wait()
+}
+
+// A peer that has closed its end is read to its last byte.
+func TestCloseSendsTheRest(t *testing.T) {
+	a, b := ends(t, 4)
+	sent := make([]byte, 1<<20)
+	go func() {
+		a.Write(sent)
+		a.Close()
+	}()
+	if got, err := io.ReadAll(b); len(got) != len(sent) || err != nil {
+		t.Errorf("%d of %d bytes, %v", len(got), len(sent), err)
+	}
+}
+
+// A closed connection that nobody reads gives up after a while.
+func TestCloseDoesNotWaitForEver(t *testing.T) {
+	here, there, err := pairs(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open atomic.Int32
+	open.Add(1)
+	a, err := New(here[0], false, func() { open.Add(-1) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	if _, err := a.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("all was written: %v", err)
+	}
+	began := time.Now()
+	a.Close()
+	if took := time.Since(began); took > lingering/2 {
+		t.Errorf("closing takes %v", took)
+	}
+	waitFor(t, func() bool { return open.Load() == 0 })
+	there[0].Close()
+}
+
+// Faults of one socket are those of the connection.
+func TestBrokenSocket(t *testing.T) {
+	tests := []struct {
+		name  string
+		cause func(s *net.TCPConn) error
+	}{
+		{"reset", func(s *net.TCPConn) error { return errors.Join(s.SetLinger(0), s.Close()) }},
+		{"ended", func(s *net.TCPConn) error { return s.CloseWrite() }},
+		{"within a segment", func(s *net.TCPConn) error {
+			_, err := s.Write(appendHeader(nil, 0, 100))
+			return errors.Join(err, s.CloseWrite())
+		}},
+		{"too long", func(s *net.TCPConn) error { _, err := s.Write(appendHeader(nil, 0, maxPayload+1)); return err }},
+		{"twice", func(s *net.TCPConn) error {
+			_, err := s.Write(append(append(appendHeader(nil, 1, 1), 'x'), appendHeader(nil, 1, 1)...))
+			return err
+		}},
+		{"falling", func(s *net.TCPConn) error {
+			_, err := s.Write(append(append(appendHeader(nil, 5, 1), 'x'), appendHeader(nil, 4, 1)...))
+			return err
+		}},
+		{"after the end", func(s *net.TCPConn) error {
+			_, err := s.Write(append(append(appendHeader(nil, 5, 1), 'x'), appendHeader(nil, 3, 0)...))
+			return err
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			here, there, err := pairs(3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := over(here, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := tt.cause(there[1]); err != nil {
+				t.Fatal(err)
+			}
+			c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			if n, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.EOF) {
+				t.Errorf("read %d bytes, %v", n, err)
+			}
+			if _, err := c.Write([]byte("x")); err == nil {
+				t.Error("writes go on")
+			}
+			if err := c.Add(there[2], func() {}); err == nil || c.Sockets() != 0 {
+				t.Errorf("%d sockets, and another was taken", c.Sockets())
+			}
+		})
+	}
+}
+
+// A stranger who sends what nobody can read yet fills little memory, one who is being read more.
+func TestEarlySegmentsAreBounded(t *testing.T) {
+	here, there, err := pairs(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := over(here, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	go func() {
+		full := make([]byte, maxPayload)
+		for seq := uint64(1); ; seq++ { // all but the first
+			if _, err := there[1].Write(append(appendHeader(nil, seq, maxPayload), full...)); err != nil {
+				return
+			}
+		}
+	}()
+	waitFor(t, func() bool { return kept(c) == firstEarly-1 })
+	if _, err := there[0].Write(append(appendHeader(nil, 0, 1), 'x')); err != nil {
+		t.Fatal(err)
+	}
+	for left := 200 * maxPayload; left > 0; {
+		n, err := c.Read(make([]byte, min(left, maxPayload)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		left -= n
+	}
+	waitFor(t, func() bool { return kept(c) > 200 })
+	if n := kept(c); n > firstEarly+200 {
+		t.Errorf("%d segments are kept", n)
+	}
+}
+
+// kept is how many segments wait to be read.
+func kept(c *Conn) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.early {
+		if s != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	late, poll := time.After(10*time.Second), time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for !done() {
+		select {
+		case <-poll.C:
+		case <-late:
+			t.Fatal("waited in vain")
+		}
+	}
+}
+
+// Nothing is left of a connection that is over.
+func TestNothingIsLeft(t *testing.T) {
+	before := runtime.NumGoroutine()
+	var used atomic.Int32
+	for range 20 {
+		here, there, err := pairs(4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used.Add(1)
+		a, err := New(here[0], false, func() { used.Add(-1) })
+		for _, s := range here[1:] {
+			used.Add(1)
+			err = errors.Join(err, a.Add(s, func() { used.Add(-1) }))
+		}
+		b, err2 := over(there, false)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Write(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		a.Close()
+		b.Close()
+	}
+	waitFor(t, func() bool { return used.Load() == 0 && runtime.NumGoroutine() <= before })
 }

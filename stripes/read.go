@@ -90,7 +90,7 @@ func (c *Conn) receive(socket net.Conn) error {
 		f := segments.Get().(*segment)
 		f.from, f.to = headerLen, headerLen+length
 		if _, err := io.ReadFull(r, f.b[f.from:f.to]); err != nil {
-			return fmt.Errorf("in a segment: %w", err)
+			return errEndedEarly
 		}
 		if err := c.put(seq, f); err != nil {
 			return err
