@@ -11,6 +11,7 @@ import (
 type Arrival struct {
 	Peer         string
 	Session, Seq uint64
+	ID           uint64 // of the announce
 	Bytes        int
 	Slot         Slot // lent until Release
 

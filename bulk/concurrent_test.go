@@ -63,7 +63,7 @@ func TestManyGoroutines(t *testing.T) {
 					t.Errorf("frame %d of %s differs", a.Seq, a.Peer)
 				}
 				arrived[fmt.Sprint(a.Peer, a.Seq)] = true
-				senders[a.Peer].Forget(a.Seq)
+				senders[a.Peer].Forget(1, a.Seq)
 				if err := r.Release(a.Slot); err != nil {
 					t.Error(err)
 				}

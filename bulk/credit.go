@@ -3,6 +3,8 @@ package bulk
 import (
 	"fmt"
 	"slices"
+
+	"halos/wire"
 )
 
 // wait puts p in line for a slot if it needs one.
@@ -51,6 +53,23 @@ func (r *Receiver) open() bool {
 	p.active = newTransfer(o, r.chunk, slot, r.now)
 	r.grow(p)
 	return true
+}
+
+// console tells those that wait for a slot that they are not forgotten: a sender that
+// hears nothing for long takes its receiver for dead.
+func (r *Receiver) console() {
+	if r.consoled.IsZero() {
+		r.consoled = r.now
+	}
+	if r.now.Sub(r.consoled) < r.cfg.GiveUpAfter/4 {
+		return
+	}
+	r.consoled = r.now
+	for _, p := range r.waiting {
+		o := p.queue[0]
+		c := &wire.Credit{Session: o.session, Seq: o.seq}
+		r.emit(Event{Peer: p.name, Session: o.session, Seq: o.seq, Send: &wire.ToClient{Body: &wire.ToClient_Credit{Credit: c}}})
+	}
 }
 
 // share gives every transfer its part of the credit.

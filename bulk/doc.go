@@ -6,7 +6,7 @@
 //	Offer, Reset      -- Announce (stream)          ->  Announce       a slot is reserved
 //	Credit           <-  Credit (stream)            --  Events         from one budget over all senders; acknowledges
 //	Next              -- chunk (topic)              ->  Chunk          checked and kept in memory
-//	                                                    Work           put into the slot, hashed
+//	                                                    Work           put into the slot
 //	Missing          <-  Missing (stream)           --  Tick, Events   what did not arrive in time
 //	Seal              -- Seal (stream)              ->  Seal           the SHA-256, once the sender knows it
 //	                                                    Take           the whole frame, once its SHA-256 matches
@@ -14,8 +14,8 @@
 //
 // Both ends are state machines without clock or goroutine of their own; what reads
 // and writes frames is handed in. Any goroutine may call them; each holds one mutex
-// for no longer than it takes to look a chunk up. Reading, writing and hashing
-// happen without it.
+// for no longer than it takes to look a chunk up. Frames are read and written
+// without it.
 //
 // Chunks of one transfer go out in order, never beyond the credit given nor beyond
 // the sender's window (pace.go). Every bit of a Missing tells the truth: set, the

@@ -18,9 +18,10 @@ func (s *Sender) Credit(c *wire.Credit, now time.Time) (progress bool) {
 	}
 	o.upto = int(min(uint64(c.GetUpto()), uint64(o.count)))
 	held := int(min(uint64(c.GetHeld()), uint64(o.count)))
-	if n := held - o.held; n > 0 {
+	n := held - o.held
+	o.held = held // less than before where the receiver has begun anew
+	if n > 0 {
 		progress = true
-		o.held = held
 		if last := int(c.GetLast()); last < o.count {
 			s.pace.arrive(n, o.left[last], now)
 		}
@@ -47,24 +48,6 @@ func (s *Sender) Missing(m *wire.Missing, now time.Time) {
 	s.signal()
 }
 
-// lacks takes the receiver's word on chunk i.
-func (o *offered) lacks(i int, lacking bool) {
-	switch has := o.sent.has(i); {
-	case lacking:
-		o.due.add(i)
-		if has {
-			o.sent.remove(i)
-			o.flown--
-		}
-	default:
-		o.due.remove(i)
-		if !has { // over an earlier connection
-			o.sent.add(i)
-			o.flown++
-		}
-	}
-}
-
 // Silent is for how long an announced offer has waited for feedback, 0 if none does.
 func (s *Sender) Silent(now time.Time) time.Duration {
 	s.mu.Lock()
@@ -87,12 +70,4 @@ func (s *Sender) Done() bool {
 		}
 	}
 	return true
-}
-
-// Rate is the latest rate of delivery, bytes per second, and Window what may be on
-// its way, bytes; both are for those who watch.
-func (s *Sender) Rate() (rate float64, window int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pace.rate.value(), s.pace.window() * s.chunk
 }

@@ -7,6 +7,9 @@ import (
 	"halos/wire"
 )
 
+// stray is the epoch of chunks that no credit counts.
+const stray = -1
+
 // arrival is a chunk that has arrived and is not yet in its slot.
 type arrival struct {
 	p     *peer
@@ -44,7 +47,14 @@ func (r *Receiver) Chunk(from string, message []byte, now time.Time) error {
 	}
 	t := p.active
 	t.accept(int(c.Index), sum, r.now)
-	r.queue = append(r.queue, arrival{p, t, int(c.Index), t.epoch, c.Payload})
+	epoch := t.epoch
+	if int(c.Index) < t.granted {
+		t.pending++
+	} else { // sent on credit that was taken back while it was on its way
+		epoch = stray
+		r.stray++
+	}
+	r.queue = append(r.queue, arrival{p, t, int(c.Index), epoch, c.Payload})
 	if t.settle(c) {
 		p.patience = t.before
 	}
@@ -71,7 +81,7 @@ func (r *Receiver) expect(from string, c wire.Chunk) (*peer, error) {
 	switch {
 	case int64(c.Count) != int64(t.count) || len(c.Payload) != t.length(i):
 		return nil, ErrMismatch
-	case i >= t.granted:
+	case i >= t.offered:
 		return nil, ErrCredit
 	case !t.lack.has(i):
 		return nil, ErrDuplicate
@@ -159,7 +169,7 @@ func (r *Receiver) finish(p *peer, t *transfer) {
 	if r.matches(t) {
 		p.got = t.offer
 		r.lent[t.slot] = loan{p.name, t.offer}
-		r.whole = append(r.whole, Arrival{Peer: p.name, Session: t.session, Seq: t.seq, Bytes: t.bytes, Slot: t.slot, chunk: t.chunk, sums: t.sums})
+		r.whole = append(r.whole, Arrival{Peer: p.name, Session: t.session, Seq: t.seq, ID: t.id, Bytes: t.bytes, Slot: t.slot, chunk: t.chunk, sums: t.sums})
 		signal(r.complete)
 		if p.live {
 			r.emit(p.acknowledge(t.offer, t.count))

@@ -52,22 +52,23 @@ type Receiver struct {
 	ready, arrived, complete chan struct{}
 	matches                  func(*transfer) bool
 
-	mu      sync.Mutex
-	now     time.Time     // latest seen
-	used    int           // bytes of slots
-	lent    map[Slot]loan // whole frames that the owner has, or may take
-	closing []Slot        // not needed any more, left to Work
-	peers   map[string]*peer
-	order   []*peer // as they came
-	waiting []*peer // for a slot, longest first
-	noRoom  time.Time
-	sending int       // transfers that make progress
-	out     int       // chunks of credit that these have
-	stray   int       // chunks in memory that no credit counts any more
-	queue   []arrival // for Work
-	whole   []Arrival
-	dirty   []*peer // a message is due
-	events  []Event
+	mu       sync.Mutex
+	now      time.Time     // latest seen
+	used     int           // bytes of slots
+	lent     map[Slot]loan // whole frames that the owner has, or may take
+	closing  []Slot        // not needed any more, left to Work
+	peers    map[string]*peer
+	order    []*peer   // as they came
+	waiting  []*peer   // for a slot, longest first
+	noRoom   time.Time // until when no room is looked for
+	consoled time.Time // when those that wait were last told so
+	sending  int       // transfers that make progress
+	out      int       // chunks of credit that these have
+	stray    int       // chunks in memory that no credit counts any more
+	queue    []arrival // for Work
+	whole    []Arrival
+	dirty    []*peer // a message is due
+	events   []Event
 }
 
 // loan is a whole frame in the hands of the owner.
@@ -189,6 +190,7 @@ func (r *Receiver) Tick(now time.Time) {
 	r.clock(now)
 	if len(r.waiting) > 0 {
 		signal(r.arrived) // there may be room by now
+		r.console()
 	}
 	for _, p := range slices.Clone(r.order) {
 		t := p.active
@@ -200,7 +202,9 @@ func (r *Receiver) Tick(now time.Time) {
 			continue
 		}
 		if t.turn(r.now); t.moving && !t.flows() {
+			offered := t.offered
 			r.withdraw(t)
+			t.offered = offered
 			r.grow(p)
 			r.share()
 		}
@@ -222,6 +226,7 @@ func (r *Receiver) Drop(from string) {
 		return
 	}
 	p.live = false
+	r.events = slices.DeleteFunc(r.events, func(e Event) bool { return e.Peer == from })
 	clear(p.queue)
 	p.queue = p.queue[:0]
 	r.waiting = slices.DeleteFunc(r.waiting, func(q *peer) bool { return q == p })

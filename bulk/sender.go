@@ -4,21 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
 
 	"halos/wire"
 )
-
-// Source is the bytes of a frame, which may still be growing.
-type Source interface {
-	io.ReaderAt
-	Len() int                        // bytes that can be read, from the start; never shrinks
-	Sum() (sum [32]byte, whole bool) // SHA-256, once the frame is whole
-	Close() error                    // the sender needs it no more
-}
 
 // ErrGreedy is a receiver that asks for the same chunks again and again: leave it.
 var ErrGreedy = errors.New("asks for the same chunks again and again")
@@ -34,28 +25,6 @@ type Sender struct {
 	offers  []*offered // ascending seq
 	pace    pace       // of the connection
 	heard   time.Time  // when feedback has come last
-}
-
-// offered is a frame on its way out. Chunks below upto have credit; those in due
-// are to be published, with round and attempt in their header.
-type offered struct {
-	seq, id   uint64
-	bytes     int
-	src       Source
-	count     int  // of chunks
-	announced bool // on this connection
-	due       set
-	upto      int
-	round     uint16
-	attempt   uint16
-
-	left      []departure // [count] the last publication of each chunk
-	sent      set         // published on this connection and not lost, or held already
-	flown     int         // size of sent
-	held      int         // chunks that the receiver has acknowledged
-	published int         // chunks, repairs too, since the offer
-	users     int         // goroutines that read src
-	gone      bool        // forgotten: the last of them closes it
 }
 
 // NewSender returns a sender with nothing on offer.
@@ -108,15 +77,6 @@ func (s *Sender) Reset(now time.Time) {
 	}
 }
 
-// renew takes back what has been published of o, as if it were new.
-func (o *offered) renew() {
-	o.due.fill(o.count)
-	clear(o.sent)
-	clear(o.left)
-	o.upto, o.flown, o.held, o.attempt = 0, 0, 0, 0
-	o.round++
-}
-
 // Again returns what to announce, and if the frame is whole what to seal, of an
 // offer that is to go out again; known is false where there is none of that name.
 // An offer that is on its way needs neither: both are nil.
@@ -153,16 +113,23 @@ func (s *Sender) Withdraw(session, seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o := s.named(session, seq); o != nil {
-		i, _ := s.find(seq)
-		o.leave()
-		s.offers = slices.Delete(s.offers, i, i+1)
+		s.remove(o)
 	}
 }
 
-// Forget drops the offers up to seq: decided, or no longer worth sending.
-func (s *Sender) Forget(seq uint64) {
+func (s *Sender) remove(o *offered) {
+	i, _ := s.find(o.seq)
+	o.leave()
+	s.offers = slices.Delete(s.offers, i, i+1)
+}
+
+// Forget drops the offers of a session up to seq: decided, or no longer worth sending.
+func (s *Sender) Forget(session, seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if session != s.session {
+		return
+	}
 	i, found := s.find(seq)
 	if found {
 		i++
@@ -183,7 +150,8 @@ func (s *Sender) Ready() <-chan struct{} { return s.ready }
 // Next returns the next chunk to publish, in memory of its own, and nil if there is
 // none now. Earlier offers go first, within an offer lower chunks, so repairs go
 // before what was never sent. No two messages are equal unless the receiver repeats
-// itself. An error is the source's, or ErrGreedy: end the connection.
+// itself. An error is ErrGreedy or that of a
+// source, whose offer is dropped: end the connection.
 func (s *Sender) Next(now time.Time) (message []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,6 +173,9 @@ func (s *Sender) Next(now time.Time) (message []byte, err error) {
 		err = errors.Join(err, o.src.Close())
 	}
 	if err != nil {
+		if s.named(s.session, o.seq) == o {
+			s.remove(o)
+		}
 		return nil, fmt.Errorf("chunk %d of frame %d: %w", i, o.seq, err)
 	}
 	return message, nil
@@ -232,31 +203,12 @@ func (s *Sender) pick() (*offered, int) {
 	return nil, 0
 }
 
-// depart takes chunk i out of what is due.
-func (o *offered) depart(i int, d departure) {
-	o.due.remove(i)
-	o.left[i] = d
-	o.published++
-	if !o.sent.has(i) {
-		o.sent.add(i)
-		o.flown++
-	}
-}
-
 // drop forgets the first n offers.
 func (s *Sender) drop(n int) {
 	for _, o := range s.offers[:n] {
 		o.leave()
 	}
 	s.offers = slices.Delete(s.offers, 0, n)
-}
-
-// leave ends the use of the source of o, which is on offer no more.
-func (o *offered) leave() {
-	o.gone = true
-	if o.users == 0 {
-		_ = o.src.Close() // what was read from it is sent, nothing was written
-	}
 }
 
 func (s *Sender) find(seq uint64) (i int, found bool) {

@@ -54,7 +54,7 @@ func TestSender(t *testing.T) {
 	held := func(seq uint64, n uint32) func(*Sender) {
 		return func(s *Sender) { s.Credit(&wire.Credit{Session: 1, Seq: seq, Upto: n, Held: n, Last: n - 1}, start) }
 	}
-	forget := func(seq uint64) func(*Sender) { return func(s *Sender) { s.Forget(seq) } }
+	forget := func(seq uint64) func(*Sender) { return func(s *Sender) { s.Forget(1, seq) } }
 	reset := func(s *Sender) { s.Reset(start); s.Again(1, 5, start); s.Again(1, 6, start) }
 	again := func(s *Sender) { put(s, 6, frame("a", 6, 2*testChunk)) }
 	drain := func(s *Sender) {
@@ -153,7 +153,7 @@ func TestSourcesAreClosed(t *testing.T) {
 		name string
 		end  func(s *Sender, f []byte)
 	}{
-		{"forgotten", func(s *Sender, _ []byte) { s.Forget(1) }},
+		{"forgotten", func(s *Sender, _ []byte) { s.Forget(1, 1) }},
 		{"replaced", offer1},
 		{"another session", func(s *Sender, f []byte) { s.Offer(2, 1, 9, len(f), solid{f}, start) }},
 		{"withdrawn", func(s *Sender, _ []byte) { s.Withdraw(1, 2); s.Withdraw(2, 1); s.Withdraw(1, 1) }},
@@ -168,7 +168,7 @@ func TestSourcesAreClosed(t *testing.T) {
 				t.Errorf("published %s of what is there", got)
 			}
 			tc.end(s, g.b)
-			if s.Forget(1); g.closed != 1 {
+			if s.Forget(1, 1); g.closed != 1 {
 				t.Errorf("closed %d times", g.closed)
 			}
 		})

@@ -38,6 +38,7 @@ type transfer struct {
 	low          int // lowest chunk that has not arrived, count when all have
 	high         int // one above the highest that has
 	granted, out int
+	offered      int  // the most that was granted on this connection: the peer may have sent it, whatever holds now
 	told, acked  int  // granted, held as the peer knows them; -1 = not at all
 	moving       bool // it has a part in the budget
 	pending      int  // chunks that have arrived and are not in the slot, of the credit that is out
@@ -79,7 +80,6 @@ func (t *transfer) length(i int) int { return min(t.chunk, t.bytes-i*t.chunk) }
 func (t *transfer) accept(i int, sum uint32, now time.Time) {
 	t.sums[i] = sum
 	t.lack.remove(i)
-	t.pending++
 	t.high = max(t.high, i+1)
 	t.progress = now
 	if i == t.low {
@@ -113,12 +113,13 @@ func (t *transfer) grow(allow int) int {
 		t.granted++
 	}
 	t.out += n
+	t.offered = max(t.offered, t.granted)
 	return n
 }
 
 // withdraw takes all credit back.
 func (t *transfer) withdraw() {
-	t.granted, t.out, t.told, t.acked, t.pending = 0, 0, -1, -1, 0
+	t.granted, t.offered, t.out, t.told, t.acked, t.pending = 0, 0, 0, -1, -1, 0
 	t.epoch++
 	t.recent = [2]int{}
 }

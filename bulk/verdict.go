@@ -28,8 +28,8 @@ var (
 var (
 	// ErrStalled is a transfer without progress for GiveUpAfter.
 	ErrStalled = errors.New("no progress")
-	// ErrHash is a frame that differs from its announced SHA-256 each time.
-	ErrHash = errors.New("SHA-256 is not the announced one")
+	// ErrHash is a frame whose chunks do not add up to its seal, each time.
+	ErrHash = errors.New("it is not what was sealed")
 	// ErrSlot is a slot that did not take what arrived, or gave it back wrong: the
 	// sender is not to blame.
 	ErrSlot = errors.New("slot")

@@ -56,7 +56,7 @@ func reseal(b []byte, change func(*wire.Chunk)) []byte {
 }
 
 func (w *world) fly(c *client, b []byte) {
-	if w.flying++; w.flying > 2*(w.r.cfg.ChunkBudget+minCredit*len(w.clients)) {
+	if w.flying++; w.flying > 2*w.r.cfg.ChunkBudget+minCredit*len(w.clients) {
 		w.failf("%d chunks on their way, queues hold twice the budget of %d and what everybody has", w.flying, w.r.cfg.ChunkBudget)
 	}
 	epoch, stale := c.epoch, w.rng.Float64() < w.stale

@@ -221,7 +221,7 @@ func (w *world) connect(c *client) {
 		decided := c.decided
 		w.stream(c, func() { // the welcome
 			c.greeted = true
-			c.s.Forget(uint64(decided))
+			c.s.Forget(1, uint64(decided))
 			c.s.Reset(w.now)
 			for seq := decided + 1; seq <= c.offered; seq++ {
 				a, l, _ := c.s.Again(1, uint64(seq), w.now)
@@ -320,5 +320,5 @@ func (w *world) decide(c *client, a Arrival) {
 			w.failf("release: %w", err)
 		}
 	})
-	w.stream(c, func() { c.s.Forget(a.Seq) })
+	w.stream(c, func() { c.s.Forget(1, a.Seq) })
 }

@@ -48,6 +48,47 @@ func newClientConn(s network.Stream) *clientConn {
 	}
 }
 
+// handleAck reads the messages of one client until its stream ends.
+func (n *Node) handleAck(ctx context.Context, s network.Stream) {
+	defer abandon(s)
+	in := bufio.NewReader(s)
+	if err := s.SetReadDeadline(time.Now().Add(helloWait)); err != nil {
+		return
+	}
+	var first wire.ToServer
+	if err := wire.ReadMessage(in, &first, maxMessage); err != nil {
+		if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrTooLarge) {
+			n.offences.note(s.Conn().RemotePeer(), fmt.Errorf("hello: %w", err))
+		}
+		return
+	}
+	c, hello, refusal := n.meet(s, first.GetHello())
+	if refusal != nil {
+		n.log.Warn("client turned away", "peer", s.Conn().RemotePeer(), "detail", refusal.GetReject().GetDetail())
+		c = newClientConn(s)
+		c.send(refusal)
+		c.finish()
+		c.write()
+		if _, err := io.Copy(io.Discard, io.LimitReader(s, maxMessage)); err != nil { // until the peer has read the refusal
+			n.log.Debug("the refusal was perhaps not read", "peer", c.peer, "err", err)
+		}
+		return
+	}
+	if err := s.SetReadDeadline(time.Time{}); err != nil {
+		return
+	}
+	n.group.Go(func() error { c.write(); return nil })
+	defer c.finish()
+	if !n.post(event{to: c.tier.server(), ev: hello, from: c}) {
+		return
+	}
+	err := n.listenTo(ctx, c, in)
+	if ctx.Err() == nil {
+		n.log.Info("client gone", "tier", c.tier, "client", c.client, "err", err)
+	}
+	n.post(event{to: c.tier.server(), ev: roles.ClientGone{Client: c.client, Peer: c.peer.String()}, from: c})
+}
+
 // meet checks what can be checked of a hello without the role.
 func (n *Node) meet(s network.Stream, h *wire.Hello) (*clientConn, roles.Hello, *wire.ToClient) {
 	turn := func(r wire.Reason, format string, args ...any) (*clientConn, roles.Hello, *wire.ToClient) {

@@ -85,3 +85,14 @@ func copyBlocks(blocks []block) {
 	work()
 	others.Wait()
 }
+
+// touched is memory of n elements that the kernel has made pages for: to have that done when the memory is
+// first written to costs more than the copy.
+func touched(n int) []float32 {
+	const page = 1024 // elements of the smallest
+	v := make([]float32, n)
+	for i := 0; i < n; i += page {
+		v[i] = 0
+	}
+	return v
+}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 
@@ -18,7 +19,7 @@ import (
 // the client's later deltas would wait for it for ever. buffer is the values' memory,
 // to be reused after the Step. The error is a fault of this node's disk, and no
 // verdict.
-func (d *downlink) decode(c *clientConn, a bulk.Arrival) (delta roles.Delta, buffer []float32, err error) {
+func (d *downlink) decode(ctx context.Context, c *clientConn, a bulk.Arrival) (delta roles.Delta, buffer []float32, err error) {
 	delta.Name = roles.Name{Client: c.client, Session: a.Session, Seq: a.Seq}
 	from := bufio.NewReaderSize(a.Reader(), wire.DeltaLen(wire.MaxRanges, 0))
 	head, err := from.Peek(min(a.Bytes, wire.DeltaLen(wire.MaxRanges, 0)))
@@ -34,7 +35,9 @@ func (d *downlink) decode(c *clientConn, a bulk.Arrival) (delta roles.Delta, buf
 	case a.Bytes-payload != id.EncodedLen(d.n.params):
 		err = fmt.Errorf("%d bytes for %d elements in %s", a.Bytes-payload, w.Elements, id)
 	default:
-		buffer = d.vector()
+		if buffer = d.vector(ctx); buffer == nil {
+			return delta, nil, ctx.Err()
+		}
 		_, _ = from.Discard(payload) // which was peeked at
 		err = readVector(buffer, id, from)
 	}
@@ -54,22 +57,37 @@ func (d *downlink) decode(c *clientConn, a bulk.Arrival) (delta roles.Delta, buf
 	return delta, buffer, nil
 }
 
-func (d *downlink) vector() []float32 {
+// vector is memory for a delta's values, of which there is so much and no more: it
+// waits until the loop is through with another delta. nil means that ctx has ended.
+func (d *downlink) vector(ctx context.Context) []float32 {
 	select {
 	case v := <-d.vectors:
+		if v == nil {
+			v = touched(d.n.params)
+		}
 		return v
-	default:
-		return make([]float32, d.n.params)
+	case <-ctx.Done():
+		return nil
 	}
 }
 
 // recycle takes the memory of a delta back, nil if it had none.
 func (d *downlink) recycle(v []float32) {
-	if v == nil {
-		return
+	if v != nil {
+		d.vectors <- v
 	}
-	select {
-	case d.vectors <- v:
-	default:
+}
+
+// decodeBuffers are the vectors of a downlink, to be made when they are needed: where
+// frames are small, some, so that decoding goes on while deltas are applied.
+func decodeBuffers(maxFrame int) chan []float32 {
+	n := decodeAhead
+	if maxFrame > spoolAbove {
+		n = 1
 	}
+	buffers := make(chan []float32, n)
+	for range n {
+		buffers <- nil
+	}
+	return buffers
 }

@@ -1,16 +1,14 @@
 package node
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"sync"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"halos/bulk"
@@ -35,7 +33,7 @@ type downlink struct {
 	rx      *bulk.Receiver
 	topic   *pubsub.Topic
 	sub     *pubsub.Subscription // never read: the validator consumes
-	vectors chan []float32       // spare decode buffers, [n] each
+	vectors chan []float32       // decode buffers that are free, [n] each or nil
 	spare   chan []float32       // spare copies of models, [n] each
 	cancel  context.CancelFunc   // of the pump
 
@@ -49,10 +47,11 @@ type downlink struct {
 // serve opens the server end of tier t.
 func (n *Node) serve(ctx context.Context, t tier) (*downlink, error) {
 	name := n.deltaTopic(t)
+	maxFrame := wire.DeltaLen(wire.MaxRanges, n.codec[t].EncodedLen(n.params))
 	d := &downlink{
 		n: n, tier: t,
-		rx:      bulk.NewReceiver(n.intake(wire.DeltaLen(wire.MaxRanges, n.codec[t].EncodedLen(n.params)))),
-		vectors: make(chan []float32, decodeAhead),
+		rx:      bulk.NewReceiver(n.intake(maxFrame)),
+		vectors: decodeBuffers(maxFrame),
 		spare:   make(chan []float32, 1),
 		conns:   map[string]*clientConn{},
 		peers:   map[peer.ID]*clientConn{},
@@ -71,6 +70,7 @@ func (n *Node) serve(ctx context.Context, t tier) (*downlink, error) {
 	n.group.Go(func() error { d.pump(ctx); return nil })
 	n.group.Go(func() error { work(ctx, d.rx); return nil })
 	n.group.Go(func() error { d.take(ctx); return nil })
+	n.group.Go(func() error { d.putCopy(touched(n.params)); return nil }) // while nothing needs it yet
 	return d, nil
 }
 
@@ -162,39 +162,67 @@ func (n *Node) gaveUp(from peer.ID, ev bulk.Event) {
 	}
 }
 
-// take decodes whole frames and hands them to the loop.
+// orphan is a whole frame whose sender's stream has ended. It may come back.
+type orphan struct {
+	bulk.Arrival
+	until time.Time
+}
+
+// take decodes whole frames and hands them to the loop. Those whose sender is away
+// wait for it a while, so that it need not send them again.
 func (d *downlink) take(ctx context.Context) {
+	look := time.NewTicker(pumpEvery)
+	defer look.Stop()
+	var orphans []orphan
 	for {
 		a, ok := d.rx.Take()
-		if !ok {
-			select {
-			case <-d.rx.Complete():
-			case <-ctx.Done():
-				return
+		if ok {
+			if d.peer(a.Peer) == nil {
+				orphans = append(orphans, orphan{a, time.Now().Add(giveUpAfter)})
+			} else {
+				d.deliver(ctx, a)
 			}
 			continue
 		}
-		d.deliver(a)
-		if err := d.rx.Release(a.Slot); err != nil {
-			d.n.log.Debug("a slot was not closed well", "err", err)
+		select {
+		case <-d.rx.Complete():
+		case now := <-look.C:
+			orphans = slices.DeleteFunc(orphans, func(o orphan) bool {
+				back := d.peer(o.Peer) != nil
+				if back || now.After(o.until) {
+					d.deliver(ctx, o.Arrival)
+					return true
+				}
+				return false
+			})
+		case <-ctx.Done():
+			return
 		}
 	}
 }
 
-// deliver hands a frame to the loop, if its sender is still there to be answered.
-func (d *downlink) deliver(a bulk.Arrival) {
+// deliver hands a frame to the loop, if its sender is there to be answered, and
+// releases it.
+func (d *downlink) deliver(ctx context.Context, a bulk.Arrival) {
+	defer func() {
+		if err := d.rx.Release(a.Slot); err != nil {
+			d.n.log.Debug("a slot was not closed well", "err", err)
+		}
+	}()
 	c := d.peer(a.Peer)
 	if c == nil {
 		return
 	}
-	delta, buffer, err := d.decode(c, a)
-	if err != nil {
-		d.n.log.Warn("a delta was not read back", "peer", a.Peer, "seq", a.Seq, "err", err)
-		d.recycle(buffer)
-		c.reset() // it is sent again
+	delta, buffer, err := d.decode(ctx, c, a)
+	switch {
+	case err == nil:
+		d.n.post(event{to: d.tier.server(), ev: delta, from: c, done: func() { d.recycle(buffer) }})
 		return
+	case ctx.Err() == nil:
+		d.n.log.Warn("a delta was not read back", "peer", a.Peer, "seq", a.Seq, "err", err)
+		c.reset() // it is sent again
 	}
-	d.n.post(event{to: d.tier.server(), ev: delta, from: c, done: func() { d.recycle(buffer) }})
+	d.recycle(buffer)
 }
 
 func (d *downlink) peer(id string) *clientConn {
@@ -247,7 +275,7 @@ func (n *Node) admit(e event) bool {
 		return true
 	}
 	registered := d.conns[e.from.client]
-	if registered != e.from {
+	if registered != e.from && !registered.vouches(e) {
 		return false
 	}
 	if _, gone := e.ev.(roles.ClientGone); gone {
@@ -256,41 +284,9 @@ func (n *Node) admit(e event) bool {
 	return true
 }
 
-// handleAck reads the messages of one client until its stream ends.
-func (n *Node) handleAck(ctx context.Context, s network.Stream) {
-	defer abandon(s)
-	in := bufio.NewReader(s)
-	if err := s.SetReadDeadline(time.Now().Add(helloWait)); err != nil {
-		return
-	}
-	var first wire.ToServer
-	if err := wire.ReadMessage(in, &first, maxMessage); err != nil {
-		n.offences.note(s.Conn().RemotePeer(), fmt.Errorf("hello: %w", err))
-		return
-	}
-	c, hello, refusal := n.meet(s, first.GetHello())
-	if refusal != nil {
-		n.log.Warn("client turned away", "peer", s.Conn().RemotePeer(), "detail", refusal.GetReject().GetDetail())
-		c = newClientConn(s)
-		c.send(refusal)
-		c.finish()
-		c.write()
-		if _, err := io.Copy(io.Discard, io.LimitReader(s, maxMessage)); err != nil { // until the peer has read the refusal
-			n.log.Debug("the refusal was perhaps not read", "peer", c.peer, "err", err)
-		}
-		return
-	}
-	if err := s.SetReadDeadline(time.Time{}); err != nil {
-		return
-	}
-	n.group.Go(func() error { c.write(); return nil })
-	defer c.finish()
-	if !n.post(event{to: c.tier.server(), ev: hello, from: c}) {
-		return
-	}
-	err := n.listenTo(ctx, c, in)
-	if ctx.Err() == nil {
-		n.log.Info("client gone", "tier", c.tier, "client", c.client, "err", err)
-	}
-	n.post(event{to: c.tier.server(), ev: roles.ClientGone{Client: c.client, Peer: c.peer.String()}, from: c})
+// vouches reports that e is a delta which came whole over an earlier connection of the
+// client: the client was told that it is here.
+func (c *clientConn) vouches(e event) bool {
+	delta, ok := e.ev.(roles.Delta)
+	return ok && c != nil && c.peer == e.from.peer && c.session.Load() == delta.Session
 }

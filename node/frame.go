@@ -24,8 +24,9 @@ const (
 // that has it on offer.
 type frame struct {
 	*spool.Growing
-	id   uint64 // drawn at random
-	refs atomic.Int32
+	id     uint64 // drawn at random
+	refs   atomic.Int32
+	failed atomic.Bool // it will never be whole: the disk did not take it
 
 	mu      sync.Mutex
 	senders []*bulk.Sender // to be told that it has grown
@@ -50,13 +51,19 @@ func (f *frame) hold() *frame {
 	return f
 }
 
-// Close ends one user's hold. The last gives the room back.
+// Close ends one user's hold. The last gives the room back, unless the room is to blame.
 func (f *frame) Close() error {
-	if f.refs.Add(-1) > 0 {
+	switch {
+	case f.refs.Add(-1) > 0:
 		return nil
+	case f.failed.Load():
+		return f.Discard()
 	}
 	return f.Growing.Close()
 }
+
+// close is Close where nobody is left whom a fault of it concerns: nothing was written for good.
+func (f *frame) close() { _ = f.Close() }
 
 // tell has s told when the frame grows.
 func (f *frame) tell(s *bulk.Sender) {
@@ -77,8 +84,18 @@ func (f *frame) leave(s *bulk.Sender) {
 	}
 }
 
-// fill writes head, and behind it the values as id encodes them.
+// fill writes head, and behind it the values as id encodes them. Where that fails the frame is of no use to
+// anybody, and all that send it are told.
 func (f *frame) fill(head []byte, id codec.ID, values []float32) error {
+	err := f.write(head, id, values)
+	if err != nil {
+		f.failed.Store(true)
+		f.wake()
+	}
+	return err
+}
+
+func (f *frame) write(head []byte, id codec.ID, values []float32) error {
 	if len(head) > 0 {
 		if err := f.grow(head); err != nil {
 			return err
@@ -95,15 +112,18 @@ func (f *frame) fill(head []byte, id codec.ID, values []float32) error {
 
 // grow appends b and says so.
 func (f *frame) grow(b []byte) error {
-	if err := f.Append(b); err != nil {
-		return err
-	}
+	err := f.Append(b)
+	f.wake()
+	return err
+}
+
+// wake has all senders look at the frame again.
+func (f *frame) wake() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range f.senders {
 		s.Grown()
 	}
-	return nil
 }
 
 // deltaHead is what goes in front of a delta's values, and the length of the whole frame. The loss of a

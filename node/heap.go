@@ -22,7 +22,7 @@ const (
 func boundHeap(ctx context.Context) {
 	before := debug.SetGCPercent(defaultGC)
 	defer debug.SetGCPercent(before)
-	if before >= 0 && before != defaultGC {
+	if before != defaultGC {
 		return // who started the process has set it: GOGC
 	}
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}

@@ -133,7 +133,7 @@ func newHost(o hostOptions) (host.Host, *traffic, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("start libp2p: %w", err)
 	}
-	preferTCP(h, o.Log)
+	watchConns(h, o.Log)
 	if o.simulated != nil {
 		return h, count, nil // it listens already
 	}

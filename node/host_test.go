@@ -110,6 +110,47 @@ func TestTrafficIsBounded(t *testing.T) {
 	}
 }
 
+// A peer may send a whole window before anybody reads, so that a long link is full from the start.
+func TestStreamWindow(t *testing.T) {
+	a, _ := loopbackHost(t, hostOptions{})
+	b, _ := loopbackHost(t, hostOptions{})
+	connect(t, a, b)
+	b.SetStreamHandler("/deaf", func(network.Stream) {})
+	s, err := a.NewStream(t.Context(), b.ID(), "/deaf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Write(make([]byte, 2*streamWindow)); n < streamWindow-1024 || n > streamWindow || err == nil {
+		t.Errorf("%d bytes were taken, %v; the window has %d", n, err, streamWindow)
+	}
+}
+
+// What one peer can make a host hold is bounded by how many streams it can open.
+func TestStreamsPerPeer(t *testing.T) {
+	a, _ := loopbackHost(t, hostOptions{})
+	b, _ := loopbackHost(t, hostOptions{})
+	connect(t, a, b)
+	b.SetStreamHandler("/echo", func(s network.Stream) { io.Copy(s, s) })
+	open := 0
+	for range 2 * streamsPerPeer {
+		s, err := a.NewStream(t.Context(), b.ID(), "/echo")
+		if err != nil {
+			continue // refused
+		}
+		s.Write([]byte{1})
+		s.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if n, _ := s.Read(make([]byte, 1)); n == 1 {
+			open++
+		}
+	}
+	if open < streamsPerPeer-2 || open > streamsPerPeer {
+		t.Errorf("%d streams are open, want %d or those that libp2p leaves of them", open, streamsPerPeer)
+	}
+}
+
 func TestDialTCP(t *testing.T) {
 	var dials atomic.Int32
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -23,7 +23,7 @@ const modelCodec = codec.F32
 // inflow takes in the models of a tier's server, over all connections to it.
 type inflow struct {
 	rx     *bulk.Receiver
-	params []float32 // [n] decoded into, one model at a time
+	params func() []float32 // [n] decoded into, one model at a time
 
 	mu    sync.Mutex
 	heads [2]wire.ModelHeader // the latest announced: one on its way, one not yet taken
@@ -32,7 +32,7 @@ type inflow struct {
 func newInflow(n *Node) *inflow {
 	return &inflow{
 		rx:     bulk.NewReceiver(n.intake(modelCodec.EncodedLen(n.params))),
-		params: make([]float32, n.params),
+		params: sync.OnceValue(func() []float32 { return touched(n.params) }),
 	}
 }
 
@@ -51,7 +51,7 @@ func (f *inflow) head(a bulk.Arrival) (wire.ModelHeader, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, h := range f.heads {
-		if h.Term == a.Session && h.Version == a.Seq {
+		if h.ID == a.ID {
 			return h, true
 		}
 	}
@@ -72,13 +72,17 @@ func (c *serverConn) receive() error {
 			err = c.inflow.rx.Seal(from, p.Seal, time.Now())
 		default:
 			err = c.inflow.rx.Chunk(from, p.Chunk, time.Now())
-			if errors.Is(err, bulk.ErrDuplicate) || errors.Is(err, bulk.ErrUnannounced) { // of a transfer that was given up
-				err = nil
-			} else if err == nil {
+			switch {
+			case err == nil:
 				c.n.alive(c.peer)
+			case errors.Is(err, bulk.ErrDuplicate), errors.Is(err, bulk.ErrUnannounced): // of a transfer that was given up
+				err = nil
+			case errors.Is(err, bulk.ErrCredit):
+				c.n.offences.note(c.peer, err)
+				err = nil
 			}
 		}
-		if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrTooLarge) || errors.Is(err, bulk.ErrCredit) || errors.Is(err, bulk.ErrMismatch) {
+		if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrTooLarge) || errors.Is(err, bulk.ErrCorrupt) || errors.Is(err, bulk.ErrMismatch) {
 			c.n.offences.note(c.peer, err)
 		}
 		if err == io.EOF {
@@ -160,7 +164,7 @@ func (c *serverConn) tell(m *wire.FromFollower) error {
 // them.
 func (c *serverConn) adopt(ctx context.Context) error {
 	rx := c.inflow.rx
-	params := c.inflow.params
+	params := c.inflow.params()
 	taken := make(chan struct{}, 1)
 	for {
 		a, ok := rx.Take()
@@ -169,6 +173,12 @@ func (c *serverConn) adopt(ctx context.Context) error {
 			case <-rx.Complete():
 			case <-ctx.Done():
 				return nil
+			}
+			continue
+		}
+		if a.Peer != c.peer.String() { // an earlier server's
+			if err := rx.Release(a.Slot); err != nil {
+				c.n.log.Debug("a slot was not closed well", "err", err)
 			}
 			continue
 		}

@@ -12,7 +12,8 @@ func (n *Node) alive(p peer.ID) { n.roster.stir(p) }
 
 // delivered notes that a server has taken a part of what this node has for it.
 func (n *Node) delivered(p peer.ID) {
-	n.moved.Store(time.Now().UnixNano())
+	now := time.Now()
+	n.moved.Store(&now)
 	n.alive(p)
 }
 
@@ -20,5 +21,6 @@ func (n *Node) delivered(p peer.ID) {
 func (n *Node) stuck() bool {
 	now := time.Now()
 	since := now.Sub(n.drained)
-	return since > drainLimit || since > drainPatience && now.Sub(time.Unix(0, n.moved.Load())) > drainPatience
+	moved := n.moved.Load()
+	return since > drainLimit || since > drainPatience && (moved == nil || now.Sub(*moved) > drainPatience)
 }

@@ -44,7 +44,7 @@ const (
 	diskSlots     = 64               // frames being received, where they are kept on disk: others wait
 	repairAfter   = 2 * time.Second  // without progress until missing chunks are asked for
 	giveUpAfter   = 90 * time.Second // without progress until a transfer fails
-	decodeAhead   = 4                // decode buffers kept
+	decodeAhead   = 4                // deltas that may be decoded and not applied yet; of those on disk one
 	outboxBytes   = 256 << 20        // of deltas that are not durable, per client half
 	drainPatience = 20 * time.Second // without progress of a transfer, for everything to become durable
 	drainLimit    = 10 * time.Minute // with it
@@ -103,9 +103,9 @@ type Node struct {
 	window int // deltas in an outbox
 	codec  [tiers]codec.ID
 	corpus *data.Corpus
-	spool  *spool.Dir   // for frames on their way
-	parts  parts        // of models that clients have begun to take
-	moved  atomic.Int64 // when a server last took a part of a delta, Unix nanoseconds
+	spool  *spool.Dir                // for frames on their way
+	parts  parts                     // of models that clients have begun to take
+	moved  atomic.Pointer[time.Time] // when a server last took a part of a delta
 
 	traffic  *traffic
 	pubsub   *pubsub.PubSub

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxOffenders bounds the table of offences; peers beyond share one entry.
+	// maxOffenders bounds the table of offences: who has not offended for longest is forgotten.
 	maxOffenders = 1024
 	// graveOffence and offence are what one weighs. What a peer has to its account melts by the minute; who
 	// has more than tooMany is shut out: 32 frames that do not parse, or 1,024 chunks that nobody wanted. An
@@ -59,24 +59,35 @@ func newOffences(log *slog.Logger) *offences {
 func (o *offences) note(p peer.ID, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	key := p
-	if o.by[p] == nil && len(o.by) >= maxOffenders {
-		key = ""
-	}
-	who := o.by[key]
+	who := o.by[p]
 	if who == nil {
+		o.makeRoom()
 		who = &offender{}
-		o.by[key] = who
+		o.by[p] = who
 	}
 	if who.count++; who.count&(who.count-1) == 0 {
 		o.log.Warn("refused", "peer", p, "times", who.count, "err", err)
 	}
-	if key == p && who.add(weigh(err), o.now()) {
+	if who.add(weigh(err), o.now()) {
 		o.log.Warn("peer shut out", "peer", p, "for", who.length, "refused", who.count, "last", err)
 		if o.end != nil {
 			o.end(p)
 		}
 	}
+}
+
+// makeRoom forgets a peer if the table is full.
+func (o *offences) makeRoom() {
+	if len(o.by) < maxOffenders {
+		return
+	}
+	var oldest peer.ID
+	for p, who := range o.by {
+		if old := o.by[oldest]; old == nil || who.last.Before(old.last) {
+			oldest = p
+		}
+	}
+	delete(o.by, oldest)
 }
 
 // weigh says how grave it is.

@@ -90,13 +90,13 @@ func TestOffendersAreBounded(t *testing.T) {
 	for i := range 3 * maxOffenders {
 		o.note(peer.ID(fmt.Sprint(i)), errors.New("hello"))
 	}
-	if len(o.by) > maxOffenders+1 {
+	if len(o.by) > maxOffenders {
 		t.Errorf("%d entries", len(o.by))
 	}
-	for range 1000 {
+	for range 100 {
 		o.note("late", bulk.ErrGarbage)
 	}
-	if !o.InterceptPeerDial("late") || !o.InterceptPeerDial("another") {
-		t.Error("a peer without an entry of its own is shut out")
+	if o.InterceptPeerDial("late") || !o.InterceptPeerDial("another") {
+		t.Error("a late one is let in, or another shut out")
 	}
 }

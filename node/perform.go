@@ -94,7 +94,7 @@ func (n *Node) publish(r role, m roles.Model) {
 		return
 	}
 	if c := n.down[t].conn(m.Client); c != nil && c.models != nil {
-		c.models.offer(n.down[t].frame(m), m)
+		c.models.offer(n.down[t].encoded(m), m)
 	}
 }
 

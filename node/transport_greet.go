@@ -25,7 +25,8 @@ const (
 )
 
 // greet settles with the listener at the other end of c over how many sockets the connection goes, which takes
-// a round trip. If it goes over several, the others join while it is in use. c is closed if greet fails.
+// a round trip, within ctx. If it goes over several, the others join while it is in use. If greet fails it has
+// closed c.
 func (s *sockets) greet(ctx context.Context, c *net.TCPConn) (_ net.Conn, err error) {
 	defer func() {
 		if err != nil {
@@ -132,7 +133,7 @@ func (s *sockets) join(conn *stripes.Conn, g stripes.Greeting) error {
 func (s *sockets) receive(ctx context.Context, c *accepted, free func()) (manet.Conn, error) {
 	_ = c.SetDeadline(time.Now().Add(greetTimeout)) // fails on a broken socket, as what follows
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
-	said, err := hear(c)
+	said, err := firstWords(c)
 	if !stop() {
 		return nil, ctx.Err()
 	}
@@ -153,8 +154,8 @@ func (s *sockets) receive(ctx context.Context, c *accepted, free func()) (manet.
 	return s.answer(g, c)
 }
 
-// hear reads a greeting, or no more of what is none than its first byte.
-func hear(c net.Conn) ([]byte, error) {
+// firstWords reads a greeting, or no more of what is none than its first byte.
+func firstWords(c net.Conn) ([]byte, error) {
 	b := make([]byte, stripes.GreetingLen)
 	_, err := io.ReadFull(c, b[:1])
 	if err != nil || b[0] != stripes.First {

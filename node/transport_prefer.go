@@ -5,34 +5,41 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// preferTCP has what runs between h and a peer run over TCP where both protocols connect them: libp2p opens
-// streams on the connection that has most of them, or else on the newest, so bulk may be on QUIC for as long as
-// that lasts. The QUIC connections are closed, and what was on them is opened anew. It notes each connection in
-// the log.
-func preferTCP(h host.Host, log *slog.Logger) {
+// watchConns notes the connections of h in the log, and has them prefer TCP.
+func watchConns(h host.Host, log *slog.Logger) {
 	h.Network().Notify(&network.NotifyBundle{ConnectedF: func(n network.Network, c network.Conn) {
-		log.Debug("connected", "peer", c.RemotePeer(), "to", c.RemoteMultiaddr(), "dialled", c.Stat().Direction == network.DirOutbound,
+		log.Debug("connected", "peer", c.RemotePeer(), "addr", c.RemoteMultiaddr(), "direction", c.Stat().Direction,
 			"congestion", congestionOf(h, c))
-		var tcp bool
-		var quic []network.Conn
-		for _, c := range n.ConnsToPeer(c.RemotePeer()) {
-			switch a := c.RemoteMultiaddr(); {
-			case has(a, ma.P_CIRCUIT) || c.IsClosed():
-			case has(a, ma.P_TCP):
-				tcp = true
-			case has(a, ma.P_QUIC_V1):
-				quic = append(quic, c)
-			}
-		}
-		for _, c := range quic {
-			if tcp && c.Close() == nil {
-				log.Debug("closed for the one over TCP", "peer", c.RemotePeer(), "to", c.RemoteMultiaddr())
-			}
-		}
+		preferTCP(n, c.RemotePeer(), log)
 	}})
+}
+
+// preferTCP closes the QUIC connections to a peer to which there is one over TCP. libp2p opens streams on the
+// connection that has most of them, or else on the newest, so bulk would stay on QUIC, which has no BBR, for as
+// long as that lasts. What was on it is opened anew.
+func preferTCP(n network.Network, p peer.ID, log *slog.Logger) {
+	var tcp bool
+	var quic []network.Conn
+	for _, c := range n.ConnsToPeer(p) {
+		switch a := c.RemoteMultiaddr(); {
+		case has(a, ma.P_CIRCUIT) || c.IsClosed():
+		case has(a, ma.P_TCP):
+			tcp = true
+		case has(a, ma.P_QUIC_V1):
+			quic = append(quic, c)
+		}
+	}
+	if !tcp {
+		return
+	}
+	for _, c := range quic {
+		log.Debug("closing for another connection, over TCP", "peer", p, "addr", c.RemoteMultiaddr())
+		_ = c.Close() // fails where the peer has done the same
+	}
 }
 
 // has says whether a protocol is part of a.

@@ -53,6 +53,7 @@ func (n *Node) connect(ctx context.Context, t tier) {
 	others := make(chan peer.ID, 1)
 	var asking sync.WaitGroup
 	asking.Go(func() { n.askOthers(ctx, others) })
+	asking.Go(func() { l.inflow.params() }) // while nothing needs it yet
 	defer asking.Wait()
 	var try redials
 	for missed := 0; ctx.Err() == nil; {

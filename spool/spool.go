@@ -10,11 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
-// pattern is how files are called until they lose their name.
-const pattern = "spool-*"
+// prefix begins the name of files until they lose it.
+const prefix = "spool-"
 
 const (
 	grain   = 64 << 10 // capacities of frames are multiples of it, so that those of almost one length share them
@@ -46,7 +47,7 @@ func (d *Dir) New(size int) (*Frame, error) {
 		f.mem = make([]byte, room)
 		return f, nil
 	}
-	file, err := os.CreateTemp(d.Path, pattern)
+	file, err := os.CreateTemp(d.Path, prefix+"*")
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
@@ -111,10 +112,13 @@ func (d *Dir) Close() error {
 
 // Clean removes what a process that was killed has left in the directory.
 func (d *Dir) Clean() error {
-	left, err := filepath.Glob(filepath.Join(d.Path, pattern))
-	for _, path := range left {
-		if e := os.Remove(path); e != nil && !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
+	entries, err := os.ReadDir(d.Path)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		if gone := os.Remove(filepath.Join(d.Path, e.Name())); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
 		}
 	}
 	return err
@@ -162,6 +166,9 @@ func (f *Frame) WriteAt(b []byte, off int64) (int, error) {
 
 // Close gives the room back. The frame must not be used any more.
 func (f *Frame) Close() error { return f.dir.keep(f) }
+
+// Discard gives the room up for good: it is not used again.
+func (f *Frame) Discard() error { return f.end() }
 
 // end gives the memory to the collector, or the disk's room back to the disk.
 func (f *Frame) end() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -70,8 +71,11 @@ func TestNoRoom(t *testing.T) {
 }
 
 func TestClean(t *testing.T) {
-	d := &Dir{Path: t.TempDir()}
-	file, err := os.CreateTemp(d.Path, pattern)
+	d := &Dir{Path: filepath.Join(t.TempDir(), "a[b")} // no pattern
+	if err := os.Mkdir(d.Path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.CreateTemp(d.Path, prefix+"*")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -127,5 +126,3 @@ func across(b *testing.B, link string, sockets int) (here, there []*net.TCPConn)
 	})
 	return here, there
 }
-
-var _ = io.EOF
