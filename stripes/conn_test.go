@@ -99,7 +99,8 @@ func TestBytesKeepTheirOrder(t *testing.T) {
 	defer a.Close()
 	defer b.Close()
 	const size = 16 << 20
-	var work sync.WaitGroup
+	var work, joins sync.WaitGroup
+	joins.Add(len(here) - 1)
 	for _, way := range []struct{ from, to *Conn }{{a, b}, {b, a}} {
 		sent := make([]byte, size)
 		for i := range sent {
@@ -114,6 +115,7 @@ func TestBytesKeepTheirOrder(t *testing.T) {
 				}
 				rest = rest[n:]
 			}
+			joins.Wait() // an end that has said its last takes no more sockets
 			if err := way.from.CloseWrite(); err != nil {
 				t.Error(err)
 			}
@@ -126,9 +128,10 @@ func TestBytesKeepTheirOrder(t *testing.T) {
 	}
 	for i := 1; i < len(here); i++ {
 		work.Go(func() {
-			// Either end may be over already.
-			_ = a.Add(here[i], func() {})
-			_ = b.Add(there[i], func() {})
+			defer joins.Done()
+			if err := errors.Join(a.Add(here[i], func() {}), b.Add(there[i], func() {})); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 	work.Wait()
