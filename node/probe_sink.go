@@ -45,13 +45,13 @@ func newSink(n *Node, ask probeAsk) *probeSink {
 }
 
 // vectors are the bytes of the vectors that a GPS would hold: model and the copy of it
-// that is sent, or where it takes deltas in, model, momentum and the
-// sum of deltas, and the one being applied.
+// that is sent, and where it takes deltas in, momentum, the sum of deltas, and the one
+// being applied.
 func (s *probeSink) vectors() uint64 {
 	if s.opt == nil {
 		return 4 * uint64(2*len(s.params))
 	}
-	return 4 * uint64(4*len(s.params))
+	return 4 * uint64(5*len(s.params))
 }
 
 // Step answers the client.

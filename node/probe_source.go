@@ -60,14 +60,9 @@ func newSource(n *Node, ask probeAsk, ready func()) *probeSource {
 	return s
 }
 
-// vectors are the bytes of the vectors that an LPS would hold on that way: the delta,
-// or its model and the one that has arrived.
-func (s *probeSource) vectors() uint64 {
-	if s.ask.Path == ProbeModel {
-		return 8 * uint64(len(s.values))
-	}
-	return 4 * uint64(len(s.values))
-}
+// vectors are the bytes of the vectors that an LPS would hold: the delta or its model,
+// the model that has arrived, and the copy that its workers are sent.
+func (s *probeSource) vectors() uint64 { return 4 * uint64(3*len(s.values)) }
 
 // Step sends what there is time for.
 func (s *probeSource) Step(ev roles.Event) []roles.Action {

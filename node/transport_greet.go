@@ -111,18 +111,20 @@ func (s *sockets) join(conn *stripes.Conn, g stripes.Greeting) error {
 	if err != nil {
 		return err
 	}
-	d := net.Dialer{Control: s.ofMany().control, Timeout: greetTimeout}
-	c, err := d.Dial("tcp", conn.RemoteAddr().String())
+	ctx, cancel := context.WithTimeout(context.Background(), greetTimeout) // past the dial, which has its own
+	defer cancel()
+	d := net.Dialer{Control: s.ofMany().control}
+	c, err := d.DialContext(ctx, "tcp", conn.RemoteAddr().String())
 	if err != nil {
 		scope.Done()
 		return err
 	}
-	_, err = c.Write(g.Append(nil)) // fits into what the socket buffers
-	if err == nil {
-		err = conn.Add(c.(*net.TCPConn), scope.Done)
+	socket := c.(*net.TCPConn)
+	if _, err = ask(ctx, socket, g); err == nil {
+		err = conn.Add(socket, scope.Done)
 	}
 	if err != nil {
-		_ = c.Close() // it has carried nothing
+		_ = socket.Close() // it has carried nothing
 		scope.Done()
 	}
 	return err
@@ -149,7 +151,7 @@ func (s *sockets) receive(ctx context.Context, c *accepted, free func()) (manet.
 	case err != nil:
 		return nil, err
 	case g.Kind == stripes.Join:
-		return nil, s.joined(g.ID, c, free)
+		return nil, s.joined(g, c, free)
 	}
 	return s.answer(g, c)
 }
@@ -198,15 +200,18 @@ func (s *sockets) opened(id [16]byte, c *accepted) (*stripes.Conn, error) {
 	return conn, nil
 }
 
-// joined gives c to the connection that it joins.
-func (s *sockets) joined(id [16]byte, c *accepted, free func()) error {
+// joined gives c to the connection that it joins. The dialler uses c from the answer on.
+func (s *sockets) joined(g stripes.Greeting, c *accepted, free func()) error {
 	s.mu.Lock()
-	conn := s.joinable[id]
+	conn := s.joinable[g.ID]
 	s.mu.Unlock()
 	if conn == nil {
 		return errors.New("no connection of this id to join")
 	}
 	if err := s.ofMany().of(c.TCPConn); err != nil {
+		return err
+	}
+	if _, err := c.Write([]byte{byte(g.Sockets)}); err != nil {
 		return err
 	}
 	return conn.Add(c.TCPConn, free)

@@ -135,3 +135,61 @@ func TestNoGreetingThroughAHole(t *testing.T) {
 		t.Errorf("dialled a %T", c)
 	}
 }
+
+// A listener that takes no more sockets leaves a connection with those it has.
+func TestFewerSocketsThanWanted(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const wanted = 4
+	listened := make(chan error, 1)
+	go func() { listened <- takeOne(l, wanted) }()
+	a, _ := loopbackHost(t, hostOptions{Stripes: wanted})
+	c, err := tcpOf(t, a).sockets.DialContext(t.Context(), "tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := <-listened; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("halos")); err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if n, err := io.ReadFull(c, make([]byte, 5)); err != nil || c.(*stripes.Conn).Sockets() != 1 {
+		t.Errorf("%d bytes over %d sockets, %v", n, c.(*stripes.Conn).Sockets(), err)
+	}
+}
+
+// takeOne accepts a connection that echoes, and hangs up on the sockets that are to join it.
+func takeOne(l net.Listener, sockets int) error {
+	first, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	if _, err := firstWords(first); err != nil {
+		return err
+	}
+	if _, err := first.Write([]byte{byte(sockets)}); err != nil {
+		return err
+	}
+	conn, err := stripes.New(first.(*net.TCPConn), false, func() {})
+	if err != nil {
+		return err
+	}
+	go io.Copy(conn, conn)
+	for range sockets - 1 {
+		c, err := l.Accept()
+		if err == nil {
+			_, err = firstWords(c)
+		}
+		if err != nil {
+			return err
+		}
+		c.Close()
+	}
+	return nil
+}

@@ -70,7 +70,7 @@ func New(first *net.TCPConn, narrow bool, free func()) (*Conn, error) {
 func (c *Conn) Add(socket *net.TCPConn, free func()) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.sockets) == Max || c.mute || c.fault != nil {
+	if len(c.sockets) == Max || c.closed || c.fault != nil {
 		return fmt.Errorf("connection of %d sockets takes no more", len(c.sockets))
 	}
 	if err := socket.SetLinger(-1); err != nil { // a close sends what was written

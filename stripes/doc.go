@@ -10,12 +10,12 @@
 //	greeting  "halos" | version u8 1 | kind u8 | sockets u8 | id [16]
 //
 // first on each socket. One of kind 0 opens a connection, and says over how many sockets the dialler wants it to
-// go; one of kind 1 joins it, by its id, which is random. The listener answers those that open with
+// go; one of kind 1 joins it, by its id, which is random. The listener answers
 //
 //	answer    sockets u8
 //
-// the greater of both ends' wishes. At 1 the socket then carries bytes as if nothing had been said. Else it and
-// those that join carry, in both directions,
+// those that open with the greater of both ends' wishes, those that join when it takes them. At 1 the socket that
+// opens then carries bytes as if nothing had been said. Else it and those that join carry, in both directions,
 //
 //	segment   seq u64 | length u16 | payload [length]
 //
