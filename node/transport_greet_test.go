@@ -180,7 +180,10 @@ func takeOne(l net.Listener, sockets int) error {
 	if err != nil {
 		return err
 	}
-	go io.Copy(conn, conn)
+	go func() {
+		defer conn.Close()
+		io.Copy(conn, conn)
+	}()
 	for range sockets - 1 {
 		c, err := l.Accept()
 		if err == nil {
