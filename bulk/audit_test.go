@@ -41,8 +41,8 @@ func (r *Receiver) audit() error {
 		return fmt.Errorf("%d chunks out to %d of %d peers, counted as %d to %d of %d", out, sending, len(r.peers), r.out, r.sending, len(r.order))
 	case out > r.cfg.ChunkBudget+minCredit*sending:
 		return fmt.Errorf("%d chunks of credit out, budget %d", out, r.cfg.ChunkBudget)
-	case len(r.queue) != inMemory+r.stray:
-		return fmt.Errorf("%d chunks in memory, counted as %d and %d", len(r.queue), inMemory, r.stray)
+	case len(r.landed) != inMemory+r.stray || len(r.landed) > 2*r.cfg.ChunkBudget+minCredit*len(r.order):
+		return fmt.Errorf("%d chunks in memory, counted as %d and %d", len(r.landed), inMemory, r.stray)
 	case used != r.used || used > r.cfg.SlotBudget:
 		return fmt.Errorf("%d bytes of slots, counted as %d, budget %d", used, r.used, r.cfg.SlotBudget)
 	}

@@ -55,16 +55,13 @@ func (r *Receiver) open() bool {
 	return true
 }
 
-// console tells those that wait for a slot that they are not forgotten: a sender that
-// hears nothing for long takes its receiver for dead.
-func (r *Receiver) console() {
-	if r.consoled.IsZero() {
-		r.consoled = r.now
-	}
-	if r.now.Sub(r.consoled) < r.cfg.GiveUpAfter/4 {
+// remind tells those that wait for a slot so, now and then: a sender that hears nothing
+// for long takes its receiver for dead.
+func (r *Receiver) remind() {
+	if r.now.Sub(r.reminded) < r.cfg.GiveUpAfter/4 {
 		return
 	}
-	r.consoled = r.now
+	r.reminded = r.now
 	for _, p := range r.waiting {
 		o := p.queue[0]
 		c := &wire.Credit{Session: o.session, Seq: o.seq}

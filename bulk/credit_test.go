@@ -223,3 +223,123 @@ func TestASlotKeptForADroppedPeerGivesWay(t *testing.T) {
 		t.Error("a is still known")
 	}
 }
+
+// Chunks that were on their way when their credit was taken back are taken all the same,
+// on this connection; twice the budget in all is held for them.
+func TestABurstAfterAPause(t *testing.T) {
+	paused := func(t *testing.T) (*Receiver, []byte, int) {
+		r, f := offeredTo(t, testConfig, 40)
+		bring(t, r, f, start, 0, 1, 2, 3, 4, 5, 6, 7)
+		granted := r.peers["a"].active.granted
+		for _, spans := range []time.Duration{1, 2, 3} {
+			r.Tick(start.Add(spans * recentSpan))
+		}
+		if now := r.peers["a"].active.granted; now >= granted {
+			t.Fatalf("granted %d before the pause, %d after it", granted, now)
+		}
+		return r, f, granted
+	}
+	t.Run("on this connection", func(t *testing.T) {
+		r, f, granted := paused(t)
+		for i := 8; i < granted; i++ {
+			if err := r.Chunk("a", message(1, 5, i, f), start); err != nil {
+				t.Errorf("chunk %d of %d: %v", i, granted, err)
+			}
+		}
+		if err := r.audit(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("no room for more", func(t *testing.T) {
+		r, f, granted := paused(t)
+		r.stray = r.cfg.ChunkBudget
+		if err := r.Chunk("a", message(1, 5, granted-1, f), start); !errors.Is(err, ErrCredit) {
+			t.Errorf("got %v, want ErrCredit", err)
+		}
+	})
+	t.Run("on the next connection", func(t *testing.T) {
+		r, f, granted := paused(t)
+		r.Drop("a")
+		if err := offerTo(r, "a", 1, 5, f); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Chunk("a", message(1, 5, granted-1, f), start); !errors.Is(err, ErrCredit) {
+			t.Errorf("got %v, want ErrCredit", err)
+		}
+	})
+}
+
+// A failure that the owner has not heard of when the stream ends is not the next one's.
+func TestAFailureEndsItsOwnStreamOnly(t *testing.T) {
+	r, f := offeredTo(t, testConfig, 4)
+	r.Tick(start.Add(testConfig.GiveUpAfter))
+	r.Drop("a")
+	if err := offerTo(r, "a", 1, 5, f); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, r, "a credit 4 of 0")
+}
+
+// Whoever waits for a slot longer than a sender's patience hears of it meanwhile.
+func TestWhoWaitsForASlotHearsOfIt(t *testing.T) {
+	c := testConfig
+	c.SlotBudget = c.MaxFrame
+	r, f := offeredTo(t, c, 40)
+	s := newSender(testChunk)
+	g := frame("b", 5, c.MaxFrame)
+	if err := r.Announce("b", s.Offer(1, 5, frameID(g), len(g), solid{g}, start), start); err != nil {
+		t.Fatal(err)
+	}
+	for second := range 39 { // a sends, slowly
+		now := start.Add(time.Duration(second) * time.Second)
+		bring(t, r, f, now, second)
+		r.Tick(now)
+		for _, e := range r.Events() {
+			if e.Peer == "b" {
+				s.Credit(e.Send.GetCredit(), now)
+			}
+		}
+		if got := s.Silent(now); got > testConfig.GiveUpAfter/2 {
+			t.Fatalf("b has heard nothing for %v", got)
+		}
+	}
+}
+
+func TestClose(t *testing.T) {
+	var slots []*cell
+	c := testConfig
+	c.Open = func(n int) (Slot, error) {
+		slots = append(slots, &cell{b: make([]byte, n)})
+		return slots[len(slots)-1], nil
+	}
+	r, f := offeredTo(t, c, 1)
+	bring(t, r, f, start, 0)
+	lent := takeAll(r)[0].Slot.(*cell)
+	if err := offerTo(r, "a", 1, 6, f); err != nil { // whole, and not taken
+		t.Fatal(err)
+	}
+	if err := r.Chunk("a", message(1, 6, 0, f), start); err != nil {
+		t.Fatal(err)
+	}
+	r.Work()
+	for _, name := range []string{"b", "c"} { // begun; kept for a dropped peer
+		if err := offerTo(r, name, 1, 1, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Drop("c")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range slots {
+		if s.closed != (s != lent) {
+			t.Errorf("slot %d of %d: closed %v", i, len(slots), s.closed)
+		}
+	}
+	if err := r.Release(lent); err != nil || r.used != 0 || len(slots) != 4 {
+		t.Errorf("%v, %d bytes are left of %d slots", err, r.used, len(slots))
+	}
+	if err := r.Announce("d", announce(1, 1, f), start); !errors.Is(err, ErrBusy) {
+		t.Errorf("an announce is answered with %v", err)
+	}
+}

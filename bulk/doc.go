@@ -8,8 +8,8 @@
 //	Next              -- chunk (topic)              ->  Chunk          checked and kept in memory
 //	                                                    Work           put into the slot
 //	Missing          <-  Missing (stream)           --  Tick, Events   what did not arrive in time
-//	Seal              -- Seal (stream)              ->  Seal           the SHA-256, once the sender knows it
-//	                                                    Take           the whole frame, once its SHA-256 matches
+//	Seal              -- Seal (stream)              ->  Seal           the checksum of all, once the sender knows it
+//	                                                    Take           the whole frame, once it is as sealed
 //	Forget           <-  Marks (stream)             --                 what the receiver's owner decided
 //
 // Both ends are state machines without clock or goroutine of their own; what reads

@@ -21,6 +21,14 @@ type growing struct {
 	solid
 	len    int
 	closed int
+	fails  bool
+}
+
+func (g *growing) ReadAt(b []byte, off int64) (int, error) {
+	if g.fails {
+		return 0, errFull
+	}
+	return g.solid.ReadAt(b, off)
 }
 
 func (g *growing) Len() int { return g.len }

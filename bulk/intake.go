@@ -7,17 +7,16 @@ import (
 	"halos/wire"
 )
 
-// stray is the epoch of chunks that no credit counts.
-const stray = -1
-
-// arrival is a chunk that has arrived and is not yet in its slot.
-type arrival struct {
+// landed is a chunk that has arrived and is not yet in its slot.
+type landed struct {
 	p     *peer
 	t     *transfer
 	index int
-	epoch int // of the credit it came on
+	epoch int // of the credit it came on, noEpoch if of credit that had been taken back
 	bytes []byte
 }
+
+const noEpoch = -1
 
 // Chunk takes a message of the topic, which is the receiver's from now on. It does
 // not wait for anything: Work puts the chunk into the slot of its transfer. The
@@ -50,11 +49,11 @@ func (r *Receiver) Chunk(from string, message []byte, now time.Time) error {
 	epoch := t.epoch
 	if int(c.Index) < t.granted {
 		t.pending++
-	} else { // sent on credit that was taken back while it was on its way
-		epoch = stray
+	} else {
+		epoch = noEpoch
 		r.stray++
 	}
-	r.queue = append(r.queue, arrival{p, t, int(c.Index), epoch, c.Payload})
+	r.landed = append(r.landed, landed{p, t, int(c.Index), epoch, c.Payload})
 	if t.settle(c) {
 		p.patience = t.before
 	}
@@ -81,7 +80,7 @@ func (r *Receiver) expect(from string, c wire.Chunk) (*peer, error) {
 	switch {
 	case int64(c.Count) != int64(t.count) || len(c.Payload) != t.length(i):
 		return nil, ErrMismatch
-	case i >= t.offered:
+	case i >= t.granted && (i >= t.offered || r.stray >= r.cfg.ChunkBudget):
 		return nil, ErrCredit
 	case !t.lack.has(i):
 		return nil, ErrDuplicate
@@ -115,13 +114,13 @@ func (r *Receiver) tidy() bool {
 
 // store puts the next chunk away.
 func (r *Receiver) store() bool {
-	if len(r.queue) == 0 {
-		r.queue = nil
+	if len(r.landed) == 0 {
+		r.landed = nil
 		return false
 	}
-	a := r.queue[0]
-	r.queue[0] = arrival{}
-	r.queue = r.queue[1:]
+	a := r.landed[0]
+	r.landed[0] = landed{}
+	r.landed = r.landed[1:]
 	t := a.t
 	dead := t.dead
 	var err error
@@ -161,7 +160,7 @@ func (r *Receiver) store() bool {
 }
 
 // finish hands out a frame that is whole, or asks for all of it again if its chunks
-// do not add up to what was announced.
+// do not add up to its seal.
 func (r *Receiver) finish(p *peer, t *transfer) {
 	if !t.sealed || t.busy || t.held < t.count {
 		return
@@ -169,7 +168,10 @@ func (r *Receiver) finish(p *peer, t *transfer) {
 	if r.matches(t) {
 		p.got = t.offer
 		r.lent[t.slot] = loan{p.name, t.offer}
-		r.whole = append(r.whole, Arrival{Peer: p.name, Session: t.session, Seq: t.seq, ID: t.id, Bytes: t.bytes, Slot: t.slot, chunk: t.chunk, sums: t.sums})
+		r.whole = append(r.whole, Arrival{
+			Peer: p.name, Session: t.session, Seq: t.seq, ID: t.id, Bytes: t.bytes, Slot: t.slot,
+			chunk: t.chunk, sums: t.sums,
+		})
 		signal(r.complete)
 		if p.live {
 			r.emit(p.acknowledge(t.offer, t.count))

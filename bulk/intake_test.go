@@ -164,7 +164,7 @@ func TestNoRoomForASlot(t *testing.T) {
 		t.Errorf("got %v", events[0].Wait)
 	}
 	r.Tick(start.Add(roomEvery / 2))
-	expect(t, r, "")
+	expect(t, r, "a credit 0 of 0") // it is not forgotten
 	r.Tick(start.Add(roomEvery))
 	expect(t, r, "a waits 5")
 	full = false

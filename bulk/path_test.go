@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"container/heap"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -17,17 +18,21 @@ type path struct {
 	rate func(at time.Duration) float64 // bytes per second
 	trip time.Duration                  // both ways
 	loss float64                        // of a packet
+	halt time.Duration                  // the rate is 0 for so long, once, from haltAt on
 
-	rng   *rand.Rand
-	now   time.Duration
-	order int
-	todo  agenda
-	free  time.Duration     // when the last chunk will have passed the rate
-	due   time.Duration     // when the last chunk will be delivered
-	bad   func(r *Receiver) // what others do, every 10 ms
-	wait  time.Duration     // longest time that a message behind all chunks would have waited for the rate, after settled
-	from  time.Duration     // settled
+	rng    *rand.Rand
+	now    time.Duration
+	order  int
+	todo   agenda
+	free   time.Duration     // when the last chunk will have passed the rate
+	due    time.Duration     // when the last chunk will be delivered
+	pauses bool              // long ones
+	bad    func(r *Receiver) // what others do, every 50 ms
+	wait   time.Duration     // longest time that a message behind all chunks would have waited for the rate, after settled
+	from   time.Duration     // settled
 }
+
+const haltAt = 2 * time.Second
 
 func (p *path) at(d time.Duration) time.Time { return start.Add(d) }
 
@@ -38,6 +43,10 @@ func (p *path) after(d time.Duration, do func()) {
 
 // send lets a chunk onto the path and returns when it will be delivered.
 func (p *path) send(bytes int) time.Duration {
+	if p.halt > 0 && p.now > haltAt {
+		p.free = max(p.free, p.now) + p.halt
+		p.halt = 0
+	}
 	p.free = max(p.free, p.now) + time.Duration(float64(bytes)/p.rate(p.now)*float64(time.Second))
 	if p.now > p.from {
 		p.wait = max(p.wait, p.free-p.now)
@@ -59,7 +68,7 @@ func (p *path) transfer(t *testing.T, chunks int) time.Duration {
 	t.Helper()
 	s := NewSender()
 	r := NewReceiver(Config{
-		MaxFrame: chunks * wire.ChunkBytes, SlotBudget: 64 * chunks * wire.ChunkBytes, ChunkBudget: 64, RepairAfter: 20 * time.Second, GiveUpAfter: time.Hour, Open: openEmpty,
+		MaxFrame: chunks * wire.ChunkBytes, SlotBudget: 64 * chunks * wire.ChunkBytes, ChunkBudget: 64, RepairAfter: 2 * time.Second, GiveUpAfter: 90 * time.Second, Open: openEmpty,
 	})
 	a := s.Offer(1, 1, 1, chunks*wire.ChunkBytes, zeros(chunks*wire.ChunkBytes), p.at(0))
 	if err := r.Announce("a", a, p.at(0)); err != nil {
@@ -71,6 +80,9 @@ func (p *path) transfer(t *testing.T, chunks int) time.Duration {
 		for _, e := range r.Events() {
 			if e.Peer != "a" {
 				continue
+			}
+			if e.Err != nil {
+				t.Fatal(e.Err)
 			}
 			p.after(p.trip/2, func() {
 				s.Credit(e.Send.GetCredit(), p.at(p.now))
@@ -89,7 +101,8 @@ func (p *path) transfer(t *testing.T, chunks int) time.Duration {
 				return
 			}
 			p.after(p.send(len(m))-p.now, func() {
-				if err := r.Chunk("a", m, p.at(p.now)); err != nil {
+				// After a long pause some are asked for that were only late.
+				if err := r.Chunk("a", m, p.at(p.now)); err != nil && !(p.pauses && errors.Is(err, ErrDuplicate)) {
 					t.Fatal(err)
 				}
 				feedback()
@@ -98,17 +111,16 @@ func (p *path) transfer(t *testing.T, chunks int) time.Duration {
 	}
 	var meddle func()
 	meddle = func() {
-		p.bad(r)
+		if p.bad != nil {
+			p.bad(r)
+		}
 		r.Tick(p.at(p.now))
 		feedback()
-		p.after(10*time.Millisecond, meddle)
+		p.after(50*time.Millisecond, meddle)
 	}
-	if p.bad != nil {
-		meddle()
-	}
-	feedback()
+	meddle()
 	for !s.Done() {
-		if len(p.todo) == 0 {
+		if p.now > time.Hour {
 			t.Fatal("nothing moves any more")
 		}
 		next := heap.Pop(&p.todo).(appointment)
@@ -163,6 +175,7 @@ func TestTheWindowFillsThePath(t *testing.T) {
 			}
 			return 10 * mbit
 		}, 32.5 * mbit, 100 * time.Millisecond, 0, 40 * time.Second, 0.95, 1100 * time.Millisecond},
+		{"a line slower than what everybody may send", steady(4 * mbit), 4 * mbit, 600 * time.Millisecond, 0, 60 * time.Second, 0.95, 2500 * time.Millisecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := &path{rate: tc.rate, trip: tc.trip, loss: tc.loss, rng: rand.New(rand.NewPCG(1, 2)), from: 3 * tc.time / 5}
@@ -177,6 +190,19 @@ func TestTheWindowFillsThePath(t *testing.T) {
 				t.Errorf("others wait for up to %v, want at most %v", p.wait, tc.wait)
 			}
 		})
+	}
+}
+
+// A line that carries nothing for a while and then all of what was under way at once
+// loses no chunk for it, though credit has been taken back meanwhile.
+func TestAPause(t *testing.T) {
+	for _, pause := range []time.Duration{3 * time.Second, 5 * time.Second, 30 * time.Second} {
+		p := &path{rate: func(time.Duration) float64 { return 100e6 / 8 }, trip: 100 * time.Millisecond, halt: pause, pauses: true, rng: rand.New(rand.NewPCG(1, 2))}
+		const chunks = 400
+		ideal := time.Duration(chunks*wire.ChunkBytes*8*int64(time.Second)/100e6) + pause
+		if took := p.transfer(t, chunks); took > ideal*11/10 {
+			t.Errorf("a pause of %v: took %v, of which the line needs %v", pause, took, ideal)
+		}
 	}
 }
 

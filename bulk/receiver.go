@@ -1,8 +1,7 @@
 package bulk
 
 import (
-	"crypto/sha256"
-	"fmt"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -39,18 +38,20 @@ type Slot interface {
 
 // Receiver takes in the transfers of many senders. Each sender has one transfer
 // in flight; further ones that it announced wait in order. All of them share two
-// budgets, bytes of slots and chunks of credit, and nothing a peer says makes the
-// receiver exceed them. Every transfer has four chunks of credit beside the second, and
-// a part in it while it uses those up, so that senders that announce and send little
-// cost the others nothing. What has arrived is
-// in memory, within its credit, until Work has put it into its slot.
+// budgets, bytes of slots and chunks of credit. Every transfer has four chunks of
+// credit beside the second, and a part in it while it uses those up, so that senders
+// that announce and send little cost the others nothing.
+//
+// What has arrived is in memory until Work has put it into its slot: four chunks of
+// each transfer, and twice the budget, for what was sent on credit that has been taken
+// back is taken all the same. Nothing a peer says makes it more.
 //
 // Time is the now of the calls, which need not be in order.
 type Receiver struct {
 	cfg                      Config
 	chunk                    int
 	ready, arrived, complete chan struct{}
-	matches                  func(*transfer) bool
+	matches                  func(*transfer) bool // a test takes it away
 
 	mu       sync.Mutex
 	now      time.Time     // latest seen
@@ -58,14 +59,15 @@ type Receiver struct {
 	lent     map[Slot]loan // whole frames that the owner has, or may take
 	closing  []Slot        // not needed any more, left to Work
 	peers    map[string]*peer
+	closed   bool
 	order    []*peer   // as they came
 	waiting  []*peer   // for a slot, longest first
 	noRoom   time.Time // until when no room is looked for
-	consoled time.Time // when those that wait were last told so
-	sending  int       // transfers that make progress
+	reminded time.Time // when those that wait were last told that they do
+	sending  int       // transfers that have a part in the budget
 	out      int       // chunks of credit that these have
 	stray    int       // chunks in memory that no credit counts any more
-	queue    []arrival // for Work
+	landed   []landed  // for Work
 	whole    []Arrival
 	dirty    []*peer // a message is due
 	events   []Event
@@ -101,87 +103,6 @@ func newReceiver(c Config, chunk int) *Receiver {
 	}
 }
 
-// Announce takes an offer of a peer. The transfer starts when those the peer
-// announced before are done and there is a slot for it.
-//
-// An offer of the transfer that the peer has in flight, or had when it was
-// dropped, resumes that: only chunks not held yet are asked for. A frame that the
-// owner has and has not released is acknowledged at once. Others that were handed out
-// are not remembered, so an offer of what is decided already is for the caller to
-// skip. After an error end the peer's stream.
-func (r *Receiver) Announce(from string, a *wire.Announce, now time.Time) error {
-	o := offer{session: a.GetSession(), seq: a.GetSeq(), bytes: int(min(a.GetBytes(), 1<<62)), id: a.GetId()}
-	switch {
-	case o.bytes == 0:
-		return fmt.Errorf("announce of %d/%d: %w: an empty frame", o.session, o.seq, ErrGarbage)
-	case o.bytes > r.cfg.MaxFrame:
-		return fmt.Errorf("announce of %d/%d: %w: %d bytes, at most %d", o.session, o.seq, ErrTooLarge, a.GetBytes(), r.cfg.MaxFrame)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.clock(now)
-	p := r.peers[from]
-	if p == nil {
-		if len(r.peers) >= maxPeers {
-			return fmt.Errorf("%w: by %d peers", ErrBusy, len(r.peers))
-		}
-		p = &peer{name: from, patience: r.cfg.RepairAfter}
-		r.peers[from] = p
-		r.order = append(r.order, p)
-	}
-	if t := p.active; t != nil {
-		if t.same(o) {
-			r.resume(p)
-			return nil
-		}
-		if !p.live || t.names(o.session, o.seq) {
-			r.cancel(p)
-		}
-	}
-	p.live = true
-	for _, l := range r.lent {
-		if l.peer == from && l.same(o) {
-			r.emit(p.acknowledge(l.offer, (o.bytes+r.chunk-1)/r.chunk))
-			return nil
-		}
-	}
-	if i := slices.IndexFunc(p.queue, func(q offer) bool { return q.names(o.session, o.seq) }); i >= 0 {
-		p.queue[i] = o
-		return nil
-	}
-	if len(p.queue) >= MaxQueued {
-		return fmt.Errorf("%w: %d transfers by one peer", ErrBusy, len(p.queue))
-	}
-	p.queue = append(p.queue, o)
-	r.wait(p)
-	return nil
-}
-
-// Seal takes the SHA-256 of a transfer that a peer has announced. After an error end
-// the peer's stream.
-func (r *Receiver) Seal(from string, s *wire.Seal, now time.Time) error {
-	if len(s.GetSha256()) != sha256.Size {
-		return fmt.Errorf("seal of %d/%d: %w: a SHA-256 of %d bytes", s.GetSession(), s.GetSeq(), ErrGarbage, len(s.GetSha256()))
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.clock(now)
-	p := r.peers[from]
-	if p == nil || !p.live {
-		return nil // it has failed meanwhile
-	}
-	if t := p.active; t != nil && t.names(s.GetSession(), s.GetSeq()) && t.id == s.GetId() {
-		t.seal([sha256.Size]byte(s.GetSha256()))
-		r.finish(p, t)
-	}
-	for i := range p.queue {
-		if q := &p.queue[i]; q.names(s.GetSession(), s.GetSeq()) && q.id == s.GetId() {
-			q.seal([sha256.Size]byte(s.GetSha256()))
-		}
-	}
-	return nil
-}
-
 // Tick lets time pass: it asks for chunks that did not arrive and ends transfers
 // that stand still. Call it a few times per RepairAfter.
 func (r *Receiver) Tick(now time.Time) {
@@ -190,7 +111,7 @@ func (r *Receiver) Tick(now time.Time) {
 	r.clock(now)
 	if len(r.waiting) > 0 {
 		signal(r.arrived) // there may be room by now
-		r.console()
+		r.remind()
 	}
 	for _, p := range slices.Clone(r.order) {
 		t := p.active
@@ -202,9 +123,7 @@ func (r *Receiver) Tick(now time.Time) {
 			continue
 		}
 		if t.turn(r.now); t.moving && !t.flows() {
-			offered := t.offered
 			r.withdraw(t)
-			t.offered = offered
 			r.grow(p)
 			r.share()
 		}
@@ -232,7 +151,7 @@ func (r *Receiver) Drop(from string) {
 	r.waiting = slices.DeleteFunc(r.waiting, func(q *peer) bool { return q == p })
 	if t := p.active; t != nil {
 		r.withdraw(t)
-		t.asking = false
+		t.offered, t.asking = 0, false
 	}
 	r.share()
 	r.remove(p)
@@ -266,6 +185,33 @@ func (r *Receiver) Release(s Slot) error {
 	r.used -= l.bytes
 	if len(r.waiting) > 0 {
 		signal(r.arrived)
+	}
+	return err
+}
+
+// Close gives up all slots but those of frames that Take has handed out, and takes no
+// announce any more. Nobody may be in Work, or call it again.
+func (r *Receiver) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	for _, p := range slices.Clone(r.order) {
+		p.live = false
+		if p.active != nil {
+			r.cancel(p)
+		}
+		r.remove(p)
+	}
+	for _, a := range r.whole {
+		delete(r.lent, a.Slot)
+		r.discard(a.Slot, a.Bytes)
+	}
+	r.waiting, r.landed, r.whole, r.events = nil, nil, nil, nil
+	closing := r.closing
+	r.closing = nil
+	r.mu.Unlock()
+	var err error
+	for _, s := range closing {
+		err = errors.Join(err, s.Close())
 	}
 	return err
 }

@@ -150,8 +150,8 @@ func (s *Sender) Ready() <-chan struct{} { return s.ready }
 // Next returns the next chunk to publish, in memory of its own, and nil if there is
 // none now. Earlier offers go first, within an offer lower chunks, so repairs go
 // before what was never sent. No two messages are equal unless the receiver repeats
-// itself. An error is ErrGreedy or that of a
-// source, whose offer is dropped: end the connection.
+// itself. An error is ErrGreedy or that of a source, whose offer is dropped: end the
+// connection.
 func (s *Sender) Next(now time.Time) (message []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -195,6 +195,52 @@ func TestAGreedyReceiver(t *testing.T) {
 	t.Error("1000 chunks of a frame of 3 went out")
 }
 
+// A transfer that starts over with each connection, for its server does, is no greed.
+func TestRestartsAreNoGreed(t *testing.T) {
+	const chunks = 2000
+	s := newSender(testChunk)
+	put(s, 1, frame("a", 1, chunks*testChunk))
+	for connection := range 20 {
+		s.pace.rate.now, s.pace.delay.now = 1e9, 1
+		s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: chunks}, start)
+		if got := strings.Count(published(t, s), " ") + 1; got != chunks {
+			t.Fatalf("connection %d: %d chunks went out, want %d", connection, got, chunks)
+		}
+		s.Reset(start)
+		s.Again(1, 1, start)
+	}
+}
+
+// A source that cannot be read is not offered again.
+func TestASourceThatFails(t *testing.T) {
+	s := newSender(testChunk)
+	src := &growing{solid: solid{frame("a", 1, testChunk)}, len: testChunk, fails: true}
+	s.Offer(1, 1, 1, testChunk, src, start)
+	s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 1}, start)
+	if b, err := s.Next(start); !errors.Is(err, errFull) {
+		t.Errorf("got %d bytes, %v", len(b), err)
+	}
+	if _, _, known := s.Again(1, 1, start); known || src.closed != 1 {
+		t.Errorf("it is still on offer: %v, closed %d times", known, src.closed)
+	}
+}
+
+func TestDone(t *testing.T) {
+	s := newSender(testChunk)
+	put(s, 1, frame("a", 1, 3*testChunk))
+	credit := func(held uint32) {
+		s.Credit(&wire.Credit{Session: 1, Seq: 1, Upto: 3, Held: held, Last: max(held, 1) - 1}, start)
+	}
+	for _, tc := range []struct {
+		held uint32
+		want bool
+	}{{0, false}, {2, false}, {3, true}, {0, false}, {3, true}} { // the receiver begins anew after a mismatch
+		if credit(tc.held); s.Done() != tc.want {
+			t.Errorf("%d of 3 held: done %v", tc.held, s.Done())
+		}
+	}
+}
+
 func TestSilence(t *testing.T) {
 	s := newSender(testChunk)
 	at := func(d time.Duration) time.Time { return start.Add(d) }

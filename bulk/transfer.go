@@ -117,9 +117,9 @@ func (t *transfer) grow(allow int) int {
 	return n
 }
 
-// withdraw takes all credit back.
+// withdraw takes all credit back. What the peer has sent on it may still come.
 func (t *transfer) withdraw() {
-	t.granted, t.offered, t.out, t.told, t.acked, t.pending = 0, 0, 0, -1, -1, 0
+	t.granted, t.out, t.told, t.acked, t.pending = 0, 0, -1, -1, 0
 	t.epoch++
 	t.recent = [2]int{}
 }

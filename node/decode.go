@@ -17,8 +17,8 @@ import (
 // decode turns a frame into the role's event and measures the norm. A frame that
 // cannot be decoded becomes a delta without values: its seq must get a verdict, or
 // the client's later deltas would wait for it for ever. buffer is the values' memory,
-// to be reused after the Step. The error is a fault of this node's disk, and no
-// verdict.
+// to be recycled after the Step. An error is no verdict: this node's disk is to blame,
+// or ctx has ended.
 func (d *downlink) decode(ctx context.Context, c *clientConn, a bulk.Arrival) (delta roles.Delta, buffer []float32, err error) {
 	delta.Name = roles.Name{Client: c.client, Session: a.Session, Seq: a.Seq}
 	from := bufio.NewReaderSize(a.Reader(), wire.DeltaLen(wire.MaxRanges, 0))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -68,7 +67,7 @@ func (n *Node) serve(ctx context.Context, t tier) (*downlink, error) {
 	}
 	ctx, d.cancel = context.WithCancel(ctx)
 	n.group.Go(func() error { d.pump(ctx); return nil })
-	n.group.Go(func() error { work(ctx, d.rx); return nil })
+	n.group.Go(func() error { work(ctx, d.rx); n.end(d.rx); return nil })
 	n.group.Go(func() error { d.take(ctx); return nil })
 	n.group.Go(func() error { d.putCopy(touched(n.params)); return nil }) // while nothing needs it yet
 	return d, nil
@@ -162,7 +161,7 @@ func (n *Node) gaveUp(from peer.ID, ev bulk.Event) {
 	}
 }
 
-// orphan is a whole frame whose sender's stream has ended. It may come back.
+// orphan is a whole frame that waits for its sender, whose stream may have ended.
 type orphan struct {
 	bulk.Arrival
 	until time.Time
@@ -175,44 +174,35 @@ func (d *downlink) take(ctx context.Context) {
 	defer look.Stop()
 	var orphans []orphan
 	for {
-		a, ok := d.rx.Take()
-		if ok {
-			if d.peer(a.Peer) == nil {
-				orphans = append(orphans, orphan{a, time.Now().Add(giveUpAfter)})
-			} else {
-				d.deliver(ctx, a)
-			}
-			continue
+		for a, ok := d.rx.Take(); ok; a, ok = d.rx.Take() {
+			orphans = append(orphans, orphan{a, time.Now().Add(giveUpAfter)})
 		}
+		var waiting []orphan
+		for _, o := range orphans {
+			switch c := d.peer(o.Peer); {
+			case c != nil:
+				d.deliver(ctx, c, o.Arrival)
+			case time.Now().Before(o.until):
+				waiting = append(waiting, o)
+				continue
+			}
+			d.n.release(d.rx, o.Arrival)
+		}
+		orphans = waiting
 		select {
 		case <-d.rx.Complete():
-		case now := <-look.C:
-			orphans = slices.DeleteFunc(orphans, func(o orphan) bool {
-				back := d.peer(o.Peer) != nil
-				if back || now.After(o.until) {
-					d.deliver(ctx, o.Arrival)
-					return true
-				}
-				return false
-			})
+		case <-look.C:
 		case <-ctx.Done():
+			for _, o := range orphans {
+				d.n.release(d.rx, o.Arrival)
+			}
 			return
 		}
 	}
 }
 
-// deliver hands a frame to the loop, if its sender is there to be answered, and
-// releases it.
-func (d *downlink) deliver(ctx context.Context, a bulk.Arrival) {
-	defer func() {
-		if err := d.rx.Release(a.Slot); err != nil {
-			d.n.log.Debug("a slot was not closed well", "err", err)
-		}
-	}()
-	c := d.peer(a.Peer)
-	if c == nil {
-		return
-	}
+// deliver hands a frame of a client to the loop.
+func (d *downlink) deliver(ctx context.Context, c *clientConn, a bulk.Arrival) {
 	delta, buffer, err := d.decode(ctx, c, a)
 	switch {
 	case err == nil:

@@ -3,6 +3,7 @@ package node
 import (
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,6 +17,8 @@ import (
 const (
 	// spoolAbove is the length up to which a frame is kept in memory, bytes.
 	spoolAbove = 64 << 20
+	// modelCodec is the form in which models travel.
+	modelCodec = codec.F32
 	// framePiece is how many elements are encoded or decoded at a time: a multiple of every codec's block.
 	framePiece = 64 << 10
 )
@@ -76,12 +79,7 @@ func (f *frame) tell(s *bulk.Sender) {
 func (f *frame) leave(s *bulk.Sender) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := range f.senders {
-		if f.senders[i] == s {
-			f.senders = append(f.senders[:i], f.senders[i+1:]...)
-			return
-		}
-	}
+	f.senders = slices.DeleteFunc(f.senders, func(other *bulk.Sender) bool { return other == s })
 }
 
 // fill writes head, and behind it the values as id encodes them. Where that fails the frame is of no use to
@@ -168,6 +166,20 @@ func (n *Node) slots(bytes int) (bulk.Slot, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// release gives back the room of a frame that a receiver has handed out.
+func (n *Node) release(rx *bulk.Receiver, a bulk.Arrival) {
+	if err := rx.Release(a.Slot); err != nil {
+		n.log.Debug("a slot was not closed well", "err", err)
+	}
+}
+
+// end gives up what a receiver holds, once nobody works for it any more.
+func (n *Node) end(rx *bulk.Receiver) {
+	if err := rx.Close(); err != nil {
+		n.log.Debug("slots were not closed well", "err", err)
+	}
 }
 
 // intake is the bounds of a receiver of frames of at most so many bytes.

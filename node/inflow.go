@@ -17,9 +17,6 @@ import (
 	"halos/wire"
 )
 
-// modelCodec is the form in which models travel.
-const modelCodec = codec.F32
-
 // inflow takes in the models of a tier's server, over all connections to it.
 type inflow struct {
 	rx     *bulk.Receiver
@@ -177,9 +174,7 @@ func (c *serverConn) adopt(ctx context.Context) error {
 			continue
 		}
 		if a.Peer != c.peer.String() { // an earlier server's
-			if err := rx.Release(a.Slot); err != nil {
-				c.n.log.Debug("a slot was not closed well", "err", err)
-			}
+			c.n.release(rx, a)
 			continue
 		}
 		h, ok := c.inflow.head(a)
@@ -187,9 +182,7 @@ func (c *serverConn) adopt(ctx context.Context) error {
 		if ok {
 			err = readVector(params, modelCodec, a.Reader())
 		}
-		if closed := rx.Release(a.Slot); closed != nil {
-			c.n.log.Debug("a slot was not closed well", "err", closed)
-		}
+		c.n.release(rx, a)
 		if norm := tensor.Norm(params); err == nil && (math.IsNaN(norm) || math.IsInf(norm, 0)) {
 			err = errors.New("it has values that are not finite")
 			c.n.offences.note(c.peer, fmt.Errorf("model version %d: %w", a.Seq, err))

@@ -192,39 +192,27 @@ func (s *modelStream) send(ctx context.Context, a addressed) error {
 	if err := s.put(head); err != nil {
 		return fmt.Errorf("model version %d: %w", h.Version, err)
 	}
-	look := time.NewTicker(giveUpAfter / 8)
-	defer look.Stop()
-	for sealed := false; ; {
-		chunk, err := s.sender.Next(time.Now())
-		if errors.Is(err, bulk.ErrGreedy) {
-			s.n.offences.note(s.peer, err)
-		}
+	sealed := false
+	feed := s.n.newFeed(s.sender, s.peer)
+	defer feed.stop()
+	for {
+		chunk, err := feed.next(ctx, func() (bool, error) {
+			var err error
+			switch {
+			case a.frame.failed.Load():
+				err = errors.New("it could not be spooled")
+			case !sealed:
+				sealed, err = s.putSeal(s.sender.Seal(h.Term, h.Version))
+			}
+			return sealed && s.sender.Done(), err
+		})
 		if err == nil && chunk != nil {
 			err = s.put(chunk)
 		}
-		if err == nil && !sealed {
-			sealed, err = s.putSeal(s.sender.Seal(h.Term, h.Version))
-		}
-		if err == nil && a.frame.failed.Load() {
-			err = errors.New("it could not be spooled")
-		}
-		switch {
-		case err != nil:
+		if err != nil {
 			return fmt.Errorf("model version %d: %w", h.Version, err)
-		case chunk != nil:
-			continue
-		case s.sender.Done():
-			return nil
 		}
-		select {
-		case <-s.sender.Ready():
-		case now := <-look.C:
-			if s.sender.Silent(now) > giveUpAfter {
-				err := fmt.Errorf("the client has neither given credit nor acknowledged a chunk for %v", giveUpAfter)
-				s.n.offences.note(s.peer, err)
-				return err
-			}
-		case <-ctx.Done():
+		if chunk == nil {
 			return nil
 		}
 	}

@@ -39,7 +39,7 @@ import (
 
 // Bounds of the exchange.
 const (
-	chunkBudget   = 64               // chunks of credit out over all clients: 16 MiB
+	chunkBudget   = 64               // chunks of credit, 16 MiB, that clients share beside the four of each
 	slotBudget    = 1 << 30          // bytes of frames being received, where they are kept in memory
 	diskSlots     = 64               // frames being received, where they are kept on disk: others wait
 	repairAfter   = 2 * time.Second  // without progress until missing chunks are asked for

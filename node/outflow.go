@@ -2,11 +2,10 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"halos/bulk"
 	"halos/roles"
 	"halos/wire"
 )
@@ -16,7 +15,7 @@ func (c *serverConn) announce(ctx context.Context) error {
 	for {
 		select {
 		case d := <-c.deltas:
-			if err := c.offer(ctx, d); err != nil {
+			if err := c.put(ctx, d); err != nil {
 				return fmt.Errorf("delta %d: %w", d.Seq, err)
 			}
 		case <-ctx.Done():
@@ -25,42 +24,45 @@ func (c *serverConn) announce(ctx context.Context) error {
 	}
 }
 
-// offer announces a delta, and seals it once it is encoded, while its first chunks
+// put announces a delta, and seals it once it is encoded, while its first chunks
 // travel. What an earlier connection has encoded is not encoded again.
-func (c *serverConn) offer(ctx context.Context, d roles.Delta) error {
-	a, seal, known := c.sender.Again(d.Session, d.Seq, time.Now())
-	if !known {
-		head, size, err := c.n.deltaHead(c.tier, d)
-		if err != nil {
-			return err
-		}
-		f := c.n.newFrame(size)
-		defer f.close() // the sender may have no use for it before it is whole
-		f.tell(c.sender)
-		c.say(ctx, &wire.ToServer{Body: &wire.ToServer_Announce{
-			Announce: c.sender.Offer(d.Session, d.Seq, f.id, size, f.hold(), time.Now()),
-		}})
-		// It must become whole, whatever becomes of the connection.
-		if err := f.fill(head, c.n.codec[c.tier], d.Values); err != nil {
-			c.sender.Withdraw(d.Session, d.Seq)
-			return err
-		}
-		a, seal = nil, c.sender.Seal(d.Session, d.Seq)
+func (c *serverConn) put(ctx context.Context, d roles.Delta) error {
+	if a, seal, known := c.sender.Again(d.Session, d.Seq, time.Now()); known {
+		c.say(ctx, a, seal)
+		return nil
 	}
-	if a != nil {
-		c.say(ctx, &wire.ToServer{Body: &wire.ToServer_Announce{Announce: a}})
+	head, size, err := c.n.deltaHead(c.tier, d)
+	if err != nil {
+		return err
 	}
-	if seal != nil {
-		c.say(ctx, &wire.ToServer{Body: &wire.ToServer_Seal{Seal: seal}})
+	f := c.n.newFrame(size)
+	defer f.close() // the sender may have no use for it before it is whole
+	f.tell(c.sender)
+	c.say(ctx, c.sender.Offer(d.Session, d.Seq, f.id, size, f.hold(), time.Now()), nil)
+	// It must become whole, whatever becomes of the connection.
+	if err := f.fill(head, c.n.codec[c.tier], d.Values); err != nil {
+		c.sender.Withdraw(d.Session, d.Seq)
+		return err
 	}
+	c.say(ctx, nil, c.sender.Seal(d.Session, d.Seq))
 	return nil
 }
 
-// say queues a message for the server, unless the connection ends.
-func (c *serverConn) say(ctx context.Context, m *wire.ToServer) {
-	select {
-	case c.out <- m:
-	case <-ctx.Done():
+// say queues those of the messages that are not nil for the server, unless the
+// connection ends.
+func (c *serverConn) say(ctx context.Context, a *wire.Announce, seal *wire.Seal) {
+	var messages []*wire.ToServer
+	if a != nil {
+		messages = append(messages, &wire.ToServer{Body: &wire.ToServer_Announce{Announce: a}})
+	}
+	if seal != nil {
+		messages = append(messages, &wire.ToServer{Body: &wire.ToServer_Seal{Seal: seal}})
+	}
+	for _, m := range messages {
+		select {
+		case c.out <- m:
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -72,29 +74,12 @@ func (c *serverConn) publish(ctx context.Context) error {
 			return nil
 		}
 	}
-	look := time.NewTicker(giveUpAfter / 8)
-	defer look.Stop()
+	feed := c.n.newFeed(c.sender, c.peer)
+	defer feed.stop()
 	for {
-		chunk, err := c.sender.Next(time.Now())
-		if errors.Is(err, bulk.ErrGreedy) {
-			c.n.offences.note(c.peer, err)
-		}
-		if err != nil {
-			return err
-		}
+		chunk, err := feed.next(ctx, func() (bool, error) { return false, nil })
 		if chunk == nil {
-			select {
-			case <-c.sender.Ready():
-			case now := <-look.C:
-				if c.sender.Silent(now) > giveUpAfter {
-					err := fmt.Errorf("the server has neither given credit nor acknowledged a chunk for %v", giveUpAfter)
-					c.n.offences.note(c.peer, err)
-					return err
-				}
-			case <-ctx.Done():
-				return nil
-			}
-			continue
+			return err
 		}
 		if err := c.topic.Publish(ctx, chunk); err != nil {
 			if ctx.Err() != nil {
@@ -106,11 +91,4 @@ func (c *serverConn) publish(ctx context.Context) error {
 	}
 }
 
-func (c *serverConn) subscribed() bool {
-	for _, p := range c.topic.ListPeers() {
-		if p == c.peer {
-			return true
-		}
-	}
-	return false
-}
+func (c *serverConn) subscribed() bool { return slices.Contains(c.topic.ListPeers(), c.peer) }

@@ -1,79 +1,23 @@
 package node
 
 import (
-	"cmp"
-	"context"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	pubsub "github.com/libp2p/go-libp2p-pubsub"
-	"github.com/libp2p/go-libp2p/core/peer"
-
-	"halos/wire"
 )
 
-// simGap is a time in which a node heard no presence of another one.
-type simGap struct {
-	from, to peer.ID
-	long     time.Duration
-}
-
-// gaps listens to the presence of all servers at all of them for so long.
-func (s *simJob) gaps(listen time.Duration) (all []simGap) {
+// gaps are the longest times between two presences that the nodes of a job have heard of each other in each
+// record of bytes between two moments, shortest first.
+func (s *simJob) gaps(from, to time.Time) (all []float64) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, listen)
-	defer cancel()
-	began := time.Now()
-	var mu sync.Mutex
-	var ears sync.WaitGroup
-	for _, to := range s.nodes {
-		sub := to.listenIn(s.t, wire.GlobalControl(to.id.Short()))
-		ears.Go(func() {
-			defer sub.Cancel()
-			last := map[peer.ID]time.Time{}
-			for _, from := range s.nodes {
-				if from != to {
-					last[from.host.ID()] = began
-				}
-			}
-			hear := func(from peer.ID) {
-				mu.Lock()
-				defer mu.Unlock()
-				all = append(all, simGap{from, to.host.ID(), time.Since(last[from])})
-				last[from] = time.Now()
-			}
-			for {
-				m, err := sub.Next(ctx)
-				if err != nil {
-					break
-				}
-				if o := m.ValidatorData.(opened); !last[o.from].IsZero() {
-					hear(o.from)
-				}
-			}
-			for from := range last {
-				hear(from)
-			}
-		})
+	for _, n := range s.nodes {
+		for _, r := range s.records(n, from, to, func(r Record) bool { return r.Event == EventBytes }) {
+			all = append(all, r.Gap)
+		}
 	}
-	ears.Wait()
-	slices.SortFunc(all, func(a, b simGap) int { return cmp.Compare(a.long, b.long) })
+	slices.Sort(all)
 	return all
-}
-
-// listenIn subscribes once more to a topic that the node is in.
-func (n *simNode) listenIn(t *testing.T, topic string) (sub *pubsub.Subscription) {
-	t.Helper()
-	var err error
-	if !n.call(func() {
-		sub, err = n.pubsub.Subscribe(topic) //nolint:staticcheck // the node has the topic's only handle
-	}) || err != nil {
-		t.Fatalf("listen in on %s: %v", topic, err)
-	}
-	return sub
 }
 
 // volume is how many bytes a host has been sent and has sent so far.
@@ -97,8 +41,9 @@ func TestPresenceBesideBulk(t *testing.T) {
 			rate = 10_000_000 // bits per second, of a region's link
 			warm = 5 * time.Second
 			bulk = 20 * time.Second
-			full = 0.35            // share of the links that is used at least
-			late = 3 * time.Second // a beat every two seconds, and one more
+			full = 0.35 // share of the links that is used at least
+			late = 3.0  // seconds: a beat every two, and half as much again
+			few  = 0.3  // share of the records that hold none: two seconds pass between them, as between beats
 		)
 		n := newSimNet(t, simWeather{delay: 25 * time.Millisecond, rate: fastLink}, 1)
 		j := simLedger(t, 2, bulk)
@@ -111,7 +56,8 @@ func TestPresenceBesideBulk(t *testing.T) {
 		}
 		s.wait(warm)
 		in, out := n.volume(s.gps)
-		gaps := s.gaps(bulk)
+		began := time.Now()
+		s.wait(bulk)
 		inThen, outThen := n.volume(s.gps)
 		for way, bytes := range map[string]int{"to": inThen - in, "from": outThen - out} {
 			share := float64(8*bytes) / (2 * rate * bulk.Seconds())
@@ -119,10 +65,14 @@ func TestPresenceBesideBulk(t *testing.T) {
 				t.Errorf("want %.2f and more", full)
 			}
 		}
-		p99 := gaps[len(gaps)*99/100]
-		t.Logf("%d gaps, the 99th percentile is %v, the longest %v", len(gaps), p99.long, gaps[len(gaps)-1].long)
-		if p99.long > late {
-			t.Errorf("presence of %s came to %s %v apart, want at most %v", p99.from, p99.to, p99.long, late)
+		gaps := s.gaps(began, time.Now())
+		silent, _ := slices.BinarySearch(gaps, 1e-9)
+		t.Logf("of %d records %d hold no gap, the longest is %.2f s", len(gaps), silent, gaps[len(gaps)-1])
+		if least := len(s.nodes) * int(bulk/bytesEvery) * 8 / 10; len(gaps) < least || float64(silent) > few*float64(len(gaps)) {
+			t.Errorf("%d records, %d without a gap: want %d at least, most with one", len(gaps), silent, least)
+		}
+		if p99 := gaps[len(gaps)*99/100]; p99 > late {
+			t.Errorf("presence came %.2f s apart, want at most %.1f s in 99 of 100 records", p99, late)
 		}
 		s.finishWhole()
 	})

@@ -49,6 +49,7 @@ func (n *Node) connect(ctx context.Context, t tier) {
 		}
 	}()
 	l := &uplink{n: n, tier: t, topic: topic, sender: bulk.NewSender(), inflow: newInflow(n)}
+	defer n.end(l.inflow.rx)
 	defer l.sender.Close()
 	others := make(chan peer.ID, 1)
 	var asking sync.WaitGroup
